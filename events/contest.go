@@ -1,0 +1,85 @@
+package events
+
+import "time"
+
+// RankMode says what a vote's rank means in a contest.
+type RankMode string
+
+// The meanings of a rank.
+const (
+	Position RankMode = "position" // a place in a chart: 1 is best
+	Score    RankMode = "score"    // a mark: more is better
+)
+
+// LimitMode says how many votes of one voter count.
+type LimitMode string
+
+// The limits. NoLimit counts every vote; Replace counts a voter's latest only.
+const (
+	NoLimit    LimitMode = "none"
+	PerContest LimitMode = "per_contest"
+	PerBand    LimitMode = "per_band"
+	Replace    LimitMode = "replace"
+)
+
+// Metric is a figure by which bands are put in order.
+type Metric string
+
+// The metrics of a board.
+const (
+	ByVotes  Metric = "votes"
+	ByPoints Metric = "points"
+	ByMean   Metric = "mean"
+	BySum    Metric = "sum"
+)
+
+// Contest is what the organiser decides.
+type Contest struct {
+	ID    string
+	Title map[string]string // by language: "es", "en"
+	Bands []Band
+	// OpenRoster takes bands and albums that Bands does not list.
+	OpenRoster    bool
+	AlbumRequired bool
+	VoterRequired bool
+	RankMode      RankMode
+	RankMax       int32 // hundredths
+	YearMin       int32
+	YearMax       int32 // 0 is the year after the vote's receipt
+	OpensAt       time.Time
+	ClosesAt      time.Time // zero: not bounded
+	Limit         Limit
+	// Points gives points for chart positions: the first entry is for rank 1.
+	Points []int64
+	// Standing orders the board. What is equal in it is put in order by each of
+	// TieBreak in turn; bands still equal share a place and stand by name.
+	Standing Metric
+	TieBreak []Metric
+	// MeanFrom is how many votes a band needs before its mean is shown or
+	// orders the board.
+	MeanFrom int64
+	// Shards is how many Redis key sets the counts are spread over. It must not
+	// change while a contest has votes, except by a recount.
+	Shards int
+}
+
+// Limit bounds how many votes of one voter count. It applies to votes that
+// name a voter.
+type Limit struct {
+	Mode LimitMode
+	N    int64 // for PerContest and PerBand
+}
+
+// Band is an entry of the roster. Name is the spelling that is shown.
+type Band struct {
+	Name    string
+	Aliases []string
+	Albums  []Album
+}
+
+// Album is a band's album. Two bands' albums of the same title are two albums.
+type Album struct {
+	Title   string
+	Aliases []string
+	Year    int32 // year of release; 0 if not stated
+}
