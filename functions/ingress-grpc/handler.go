@@ -1,0 +1,133 @@
+package main
+
+import (
+	"context"
+	"strconv"
+	"time"
+
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"marimba/events"
+	"marimba/functions/internal/desk"
+	"marimba/functions/internal/publish"
+	"marimba/proto/confproto"
+	marimbav1 "marimba/proto/marimba/v1"
+)
+
+// maxMany bounds the votes of one CastMany.
+const maxMany = 10_000
+
+type caster interface {
+	Cast(ctx context.Context, contest string, channel events.Channel, votes []events.Vote) ([]publish.Receipt, error)
+}
+
+// votes is the service marimba.v1.Votes.
+type votes struct {
+	marimbav1.UnimplementedVotesServer
+	desk   *desk.Desk
+	caster caster
+}
+
+// Cast takes one vote.
+func (s *votes) Cast(ctx context.Context, in *marimbav1.Vote) (*marimbav1.Receipt, error) {
+	contest, v, no := s.desk.Admit(new(events.Reading), ballot(in))
+	if no != nil {
+		return nil, refusal(ctx, no).Err()
+	}
+	one := []events.Vote{v}
+	receipts, err := s.caster.Cast(ctx, contest, events.ByGRPC, one)
+	if err != nil {
+		return nil, unavailable(ctx, err, one[0].ID).Err()
+	}
+	return receipt(contest, receipts[0]), nil
+}
+
+// CastMany takes up to maxMany votes. Votes of one contest are cast together;
+// each vote has its own result.
+func (s *votes) CastMany(ctx context.Context, in *marimbav1.CastManyRequest) (*marimbav1.CastManyReply, error) {
+	if len(in.GetVotes()) > maxMany {
+		return nil, refusal(ctx, events.Refuse(events.TooManyRows, "votes", "max", strconv.Itoa(maxMany))).Err()
+	}
+	out := &marimbav1.CastManyReply{Results: make([]*marimbav1.CastResult, len(in.GetVotes()))}
+	admitted := map[string]*batch{}
+	for i, one := range in.GetVotes() {
+		contest, v, no := s.desk.Admit(new(events.Reading), ballot(one))
+		if no != nil {
+			out.Results[i] = refused(refusal(ctx, no))
+			out.Refused++
+			continue
+		}
+		b := admitted[contest]
+		if b == nil {
+			b = new(batch)
+			admitted[contest] = b
+		}
+		b.votes = append(b.votes, v)
+		b.at = append(b.at, i)
+	}
+	for contest, b := range admitted {
+		receipts, err := s.caster.Cast(ctx, contest, events.ByGRPC, b.votes)
+		for i, at := range b.at {
+			if err != nil {
+				out.Results[at] = refused(unavailable(ctx, err, b.votes[i].ID))
+				continue
+			}
+			out.Results[at] = accepted(receipt(contest, receipts[i]))
+			out.Accepted++
+		}
+	}
+	return out, nil
+}
+
+// batch is the votes of one contest in a CastMany, and where each stood.
+type batch struct {
+	votes []events.Vote
+	at    []int
+}
+
+// ballot takes a message as it stands. A message without a vote is an empty
+// ballot, and refused as one.
+func ballot(in *marimbav1.Vote) events.Ballot {
+	b := events.Ballot{
+		Name: in.GetName(), Album: in.GetAlbum(), Year: in.GetYear(), Rank: in.GetRank(),
+		ID: in.GetId(), Contest: in.GetContest(), Voter: in.GetVoter(),
+	}
+	if t := in.GetCastAt(); t != nil {
+		b.CastAt = t.AsTime().Format(time.RFC3339Nano)
+		if !t.IsValid() {
+			b.CastAt = "invalid"
+		}
+	}
+	return b
+}
+
+func receipt(contest string, r publish.Receipt) *marimbav1.Receipt {
+	return &marimbav1.Receipt{
+		Id: r.ID, Status: "accepted", Contest: contest, Receipt: r.Receipt,
+		ReceivedAt: timestamppb.New(r.At),
+	}
+}
+
+func accepted(r *marimbav1.Receipt) *marimbav1.CastResult {
+	return &marimbav1.CastResult{Outcome: &marimbav1.CastResult_Receipt{Receipt: r}}
+}
+
+// getInfo is the older service, for clients that cannot change. Its answer is
+// as much of a promise as that of Votes.
+type getInfo struct {
+	confproto.UnimplementedGetInfoServer
+	votes *votes
+}
+
+// ReturnInfo takes one vote for the default contest. A reply can only hold
+// text: it says the receipt, while every failure is a gRPC status as in Cast.
+func (s *getInfo) ReturnInfo(ctx context.Context, in *confproto.RequestId) (*confproto.ReplyInfo, error) {
+	r, err := s.votes.Cast(ctx, &marimbav1.Vote{
+		Name: in.GetName(), Album: in.GetAlbum(), Year: in.GetYear(), Rank: in.GetRank(),
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &confproto.ReplyInfo{Info: "accepted " + r.GetReceipt()}, nil
+}
+

@@ -1,0 +1,45 @@
+// Command ingress-grpc takes votes over gRPC and answers when Kafka has them.
+package main
+
+import (
+	"context"
+	"time"
+
+	"marimba/functions/internal/desk"
+	"marimba/functions/internal/publish"
+	"marimba/functions/internal/serve"
+	"marimba/functions/internal/voter"
+)
+
+func main() { serve.Main("ingress-grpc", run) }
+
+func run(ctx context.Context, environ []string) error {
+	cfg, err := load(environ)
+	if err != nil {
+		return err
+	}
+	contests, err := cfg.Contests.Load()
+	if err != nil {
+		return err
+	}
+	lis, err := serve.Socket(cfg.Port)
+	if err != nil {
+		return err
+	}
+	ctx, lost := context.WithCancelCause(ctx)
+	defer lost(nil)
+	producer, err := publish.Open(cfg.Kafka, "ingress-grpc", lost)
+	if err != nil {
+		return err
+	}
+	caster := publish.NewCaster(producer, "ingress-grpc", cfg.DeliveryTimeout+time.Second)
+	votes := &votes{
+		desk:   desk.New(contests, voter.Keys{Secret: cfg.Secret}),
+		caster: caster,
+	}
+	server := newServer(votes)
+	return serve.Until(ctx,
+		func() error { return server.Serve(lis) },
+		func(limit context.Context) error { return drain(limit, server) },
+		producer.Close)
+}

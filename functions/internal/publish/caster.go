@@ -1,0 +1,199 @@
+package publish
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/cloudevents/sdk-go/v2/event"
+	"github.com/google/uuid"
+
+	"marimba/events"
+)
+
+// ErrBusy says that as many votes wait as may wait. Nothing was cast.
+var ErrBusy = errors.New("too many votes are waiting")
+
+// maxWaiting bounds the votes that wait in one process, about 12 MiB.
+const maxWaiting = 40_000
+
+// Receipt is the proof that Kafka has a vote.
+type Receipt struct {
+	ID      string    // the vote's id, made here if the vote had none
+	Receipt string    // "<box id>.<index>"
+	At      time.Time // the server's time of receipt
+}
+
+type sender interface {
+	Send(ctx context.Context, evs ...event.Event) error
+}
+
+// Caster puts votes in boxes and casts the boxes.
+//
+// Boxes fill by natural batching, with no timer: while a box of a contest and
+// channel is on its way to Kafka, votes that arrive gather, and leave together
+// when its report comes. A lone vote leaves at once; a full box never waits.
+type Caster struct {
+	send     sender
+	function string
+	timeout  time.Duration
+	now      func() time.Time
+
+	mu      sync.Mutex
+	lanes   map[laneKey]*lane
+	waiting int
+}
+
+type laneKey struct {
+	contest string
+	channel events.Channel
+}
+
+// lane is what gathers for one contest and channel.
+type lane struct {
+	laneKey
+	queue   []entry
+	sending int // boxes on their way to Kafka
+}
+
+// entry is a vote that waits, and where its receipt goes.
+type entry struct {
+	vote events.Vote
+	call *call
+	slot int
+}
+
+// call is one call of Cast.
+type call struct {
+	receipts []Receipt
+	left     int
+	err      error
+	done     chan struct{}
+}
+
+// NewCaster returns a caster that sends with send in the name of function. A
+// box is given up after timeout.
+func NewCaster(send sender, function string, timeout time.Duration) *Caster {
+	return &Caster{
+		send: send, function: function, timeout: timeout, now: time.Now,
+		lanes: make(map[laneKey]*lane),
+	}
+}
+
+// Cast returns the votes' receipts, in their order, when Kafka has all of them.
+//
+// It sets the votes' ids where they have none, and their time of receipt, also
+// when it fails: the ids make a retry safe. The contest must be one that
+// exists. ErrBusy means that nothing was cast; ErrUnavailable that some of the
+// votes may have been.
+func (c *Caster) Cast(ctx context.Context, contest string, channel events.Channel, votes []events.Vote) ([]Receipt, error) {
+	at := c.now().UTC().Truncate(time.Millisecond)
+	for i := range votes {
+		votes[i].At = at
+		if votes[i].ID == "" {
+			id, err := uuid.NewV7()
+			if err != nil {
+				return nil, fmt.Errorf("make id: %w", err)
+			}
+			votes[i].ID = id.String()
+		}
+	}
+	if len(votes) == 0 {
+		return nil, nil
+	}
+	k := &call{receipts: make([]Receipt, len(votes)), left: len(votes), done: make(chan struct{})}
+	if err := c.enqueue(laneKey{contest, channel}, k, votes); err != nil {
+		return nil, err
+	}
+	select {
+	case <-k.done:
+		if k.err != nil {
+			return nil, k.err
+		}
+		return k.receipts, nil
+	case <-ctx.Done():
+		return nil, fmt.Errorf("%w: %w", ErrUnavailable, ctx.Err())
+	}
+}
+
+func (c *Caster) enqueue(key laneKey, k *call, votes []events.Vote) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.waiting+len(votes) > maxWaiting {
+		return ErrBusy
+	}
+	c.waiting += len(votes)
+	l := c.lanes[key]
+	if l == nil {
+		l = &lane{laneKey: key}
+		c.lanes[key] = l
+	}
+	for i, v := range votes {
+		l.queue = append(l.queue, entry{vote: v, call: k, slot: i})
+	}
+	c.dispatch(l)
+	return nil
+}
+
+// dispatch sends the boxes of a lane that are due: full ones, and the rest if
+// nothing of the lane is on its way. The caller holds the lock.
+func (c *Caster) dispatch(l *lane) {
+	for len(l.queue) > 0 {
+		n, full := boxful(l.queue)
+		if !full && l.sending > 0 {
+			return
+		}
+		entries := l.queue[:n:n]
+		l.queue = l.queue[n:]
+		l.sending++
+		go c.cast(l, entries)
+	}
+	l.queue = nil // let go of what was sent
+}
+
+// boxful says how many entries go into the next box, and whether that box is
+// full.
+func boxful(queue []entry) (n int, full bool) {
+	size := 128
+	for i := range queue {
+		size += queue[i].vote.WireSize()
+		if i == events.MaxBoxVotes || size > events.MaxBoxBytes {
+			return i, true
+		}
+	}
+	return len(queue), len(queue) == events.MaxBoxVotes
+}
+
+// cast sends one box and settles its entries.
+func (c *Caster) cast(l *lane, entries []entry) {
+	box := events.Box{Contest: l.contest, Channel: l.channel, Votes: make([]events.Vote, len(entries))}
+	for i := range entries {
+		entries[i].vote.Index = i
+		box.Votes[i] = entries[i].vote
+	}
+	id, err := uuid.NewV7()
+	if err == nil {
+		box.ID = id.String()
+		ctx, cancel := context.WithTimeout(context.Background(), c.timeout)
+		err = c.send.Send(ctx, box.Event(events.TypeCast, c.function))
+		cancel()
+	}
+
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for i, e := range entries {
+		if err != nil {
+			e.call.err = err
+		} else {
+			e.call.receipts[e.slot] = Receipt{ID: e.vote.ID, Receipt: events.Receipt(box.ID, i), At: e.vote.At}
+		}
+		if e.call.left--; e.call.left == 0 {
+			close(e.call.done)
+		}
+	}
+	c.waiting -= len(entries)
+	l.sending--
+	c.dispatch(l)
+}

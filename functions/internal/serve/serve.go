@@ -1,0 +1,121 @@
+// Package serve is the life of a function's process: it starts, listens on one
+// port, and on SIGTERM stops taking, finishes what it took, and closes.
+package serve
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"strconv"
+	"syscall"
+	"time"
+)
+
+// Bounds of a request and of the end of the process. Knative gives a pod its
+// timeoutSeconds (60 at least in our manifests) to end; draining and closing
+// stay below it.
+const (
+	headerTimeout = 10 * time.Second
+	readTimeout   = 30 * time.Second
+	idleTimeout   = 2 * time.Minute
+	drainTimeout  = 25 * time.Second
+	closeTimeout  = 15 * time.Second
+	maxHeader     = 64 << 10
+)
+
+// Main runs a function until it ends or is told to end, and exits with 1 if it
+// failed. It logs JSON to standard error, with the function's name on each
+// line. The context that run gets ends at SIGTERM or SIGINT.
+func Main(name string, run func(ctx context.Context, environ []string) error) {
+	var level slog.LevelVar
+	if err := level.UnmarshalText([]byte(os.Getenv("LOG_LEVEL"))); err != nil {
+		level.Set(slog.LevelInfo)
+	}
+	log := slog.New(slog.NewJSONHandler(os.Stderr, &slog.HandlerOptions{Level: &level}))
+	slog.SetDefault(log.With("function", name))
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
+	err := run(ctx, os.Environ())
+	stop()
+	if err != nil {
+		slog.Error("function failed", "error", err)
+		os.Exit(1)
+	}
+}
+
+// Socket opens the port that the platform assigned; 0 picks a free one.
+func Socket(port int) (net.Listener, error) {
+	lis, err := net.Listen("tcp", net.JoinHostPort("", strconv.Itoa(port)))
+	if err != nil {
+		return nil, fmt.Errorf("listen: %w", err)
+	}
+	slog.Info("listening", "address", lis.Addr().String())
+	return lis, nil
+}
+
+// HTTP serves HTTP/1.1 and HTTP/2 without TLS on one port until ctx ends. Then
+// it takes no more requests, lets those that run finish, and calls each closer
+// in turn. GET /healthz answers 200 as long as the process serves: it says
+// nothing of Kafka, Redis or MongoDB, whose absence must not stop the process
+// that tells of it.
+func HTTP(ctx context.Context, port int, h http.Handler, closers ...func(context.Context) error) error {
+	lis, err := Socket(port)
+	if err != nil {
+		return err
+	}
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(http.StatusOK)
+	})
+	mux.Handle("/", h)
+
+	protocols := new(http.Protocols)
+	protocols.SetHTTP1(true)
+	protocols.SetUnencryptedHTTP2(true)
+	server := &http.Server{
+		Handler:           mux,
+		Protocols:         protocols,
+		ReadHeaderTimeout: headerTimeout,
+		ReadTimeout:       readTimeout,
+		IdleTimeout:       idleTimeout,
+		MaxHeaderBytes:    maxHeader,
+		ErrorLog:          slog.NewLogLogger(slog.Default().Handler(), slog.LevelDebug),
+	}
+	return Until(ctx,
+		func() error { return server.Serve(lis) },
+		server.Shutdown, closers...)
+}
+
+// Until runs serve until it fails or ctx ends. At the end it calls drain, which
+// must make serve return, and then each closer, all within bounded time.
+func Until(ctx context.Context, serve func() error, drain func(context.Context) error, closers ...func(context.Context) error) error {
+	served := make(chan error, 1)
+	go func() { served <- serve() }()
+
+	var failed error
+	select {
+	case failed = <-served:
+	case <-ctx.Done():
+		slog.Info("draining")
+		limit, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTimeout)
+		if err := drain(limit); err != nil {
+			failed = fmt.Errorf("drain: %w", err)
+		}
+		cancel()
+	}
+	if errors.Is(failed, http.ErrServerClosed) {
+		failed = nil
+	}
+	limit, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTimeout)
+	defer cancel()
+	for _, closer := range closers {
+		if err := closer(limit); err != nil {
+			failed = errors.Join(failed, fmt.Errorf("close: %w", err))
+		}
+	}
+	return failed
+}

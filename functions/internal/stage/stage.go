@@ -1,0 +1,133 @@
+// Package stage makes a function that a KafkaSource feeds: it turns the POST of
+// one CloudEvent into a call of a handler, and the handler's end into the
+// status that tells the source what to do next.
+package stage
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"strings"
+
+	"github.com/cloudevents/sdk-go/v2/binding"
+	"github.com/cloudevents/sdk-go/v2/event"
+	cehttp "github.com/cloudevents/sdk-go/v2/protocol/http"
+
+	"marimba/events"
+)
+
+// Bounds of a stage. A box has at most 256 KiB; what is larger is not ours.
+const (
+	maxBody     = 1 << 20
+	maxInFlight = 128
+)
+
+// Handler handles one event. It may be called again with the same event, and
+// must then come to the same end. It returns
+//   - nil when the event's work is done and kept: the source goes on;
+//   - a *PoisonError when no repetition will help: the source dead-letters the
+//     event at once, with the reason;
+//   - any other error when it may succeed later: the source sends it again.
+type Handler func(ctx context.Context, e event.Event) error
+
+// PoisonError says that an event can never be handled.
+type PoisonError struct {
+	Reason events.Code
+	Err    error
+}
+
+func (p *PoisonError) Error() string { return string(p.Reason) + ": " + p.Err.Error() }
+func (p *PoisonError) Unwrap() error { return p.Err }
+
+// Poison makes a PoisonError.
+func Poison(reason events.Code, err error) error { return &PoisonError{reason, err} }
+
+// New returns the HTTP handler of a stage: POST / with one CloudEvent in binary
+// or structured mode.
+//
+// Its answers follow what a KafkaSource retries (knative.dev/eventing,
+// kncloudevents: 404, 408, 409, 429 and 5xx, and no other): 202 done, 400 or
+// 415 for what is not a CloudEvent, 422 poison, 503 for all that may pass. The
+// header Kne-Reason becomes an extension of the dead letter.
+func New(handle Handler) http.Handler {
+	s := &stage{handle: handle, room: make(chan struct{}, maxInFlight)}
+	return http.HandlerFunc(s.serve)
+}
+
+type stage struct {
+	handle Handler
+	room   chan struct{}
+}
+
+func (s *stage) serve(w http.ResponseWriter, r *http.Request) {
+	if r.URL.Path != "/" {
+		http.Error(w, "events are posted to /", http.StatusGone) // 404 would be retried
+		return
+	}
+	if r.Method != http.MethodPost {
+		w.Header().Set("Allow", http.MethodPost)
+		http.Error(w, "events are posted", http.StatusMethodNotAllowed)
+		return
+	}
+	select {
+	case s.room <- struct{}{}:
+		defer func() { <-s.room }()
+	default:
+		http.Error(w, "busy", http.StatusServiceUnavailable)
+		return
+	}
+	r.Body = http.MaxBytesReader(w, r.Body, maxBody)
+	e, status, err := read(r)
+	if err != nil {
+		end(w, status, events.EventMalformed, "", err)
+		return
+	}
+	err = s.handle(r.Context(), e)
+	var poison *PoisonError
+	switch {
+	case err == nil:
+		w.WriteHeader(http.StatusAccepted)
+	case errors.As(err, &poison):
+		end(w, http.StatusUnprocessableEntity, poison.Reason, e.ID(), err)
+	default:
+		end(w, http.StatusServiceUnavailable, "", e.ID(), err)
+	}
+}
+
+// read returns the request's event, or the status that says why there is none.
+// A request that was cut off is not the event's fault: 408 is retried.
+func read(r *http.Request) (event.Event, int, error) {
+	message := cehttp.NewMessageFromHttpRequest(r)
+	defer message.Finish(nil) //nolint:errcheck // closing a body that was read
+	if message.ReadEncoding() == binding.EncodingUnknown {
+		return event.Event{}, http.StatusUnsupportedMediaType, errors.New("not a CloudEvent")
+	}
+	e, err := binding.ToEvent(r.Context(), message)
+	if err != nil {
+		if r.Context().Err() != nil {
+			return event.Event{}, http.StatusRequestTimeout, err
+		}
+		var large *http.MaxBytesError
+		if errors.As(err, &large) {
+			return event.Event{}, http.StatusRequestEntityTooLarge, err
+		}
+		return event.Event{}, http.StatusBadRequest, err
+	}
+	if err := e.Validate(); err != nil {
+		return event.Event{}, http.StatusBadRequest, err
+	}
+	return *e, 0, nil
+}
+
+// end answers with an error and logs it once. The answer's text holds no more
+// than the reason: it travels with the dead letter.
+func end(w http.ResponseWriter, status int, reason events.Code, id string, err error) {
+	level := slog.LevelWarn
+	if reason != "" {
+		level = slog.LevelError
+		w.Header().Set("Kne-Reason", string(reason))
+	}
+	slog.Log(context.Background(), level, "event not handled", "event", id, "status", status, "error", err)
+	http.Error(w, strings.TrimSpace(string(reason)+" "+http.StatusText(status)), status)
+}

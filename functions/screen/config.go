@@ -1,0 +1,15 @@
+package main
+
+import "marimba/config"
+
+// settings come from the environment.
+type settings struct {
+	config.Server
+	config.Kafka
+	config.Contests
+}
+
+func load(environ []string) (settings, error) {
+	var s settings
+	return s, config.Load(&s, environ)
+}
