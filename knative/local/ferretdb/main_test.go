@@ -1,0 +1,106 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"net"
+	"testing"
+	"time"
+
+	"go.mongodb.org/mongo-driver/v2/bson"
+	"go.mongodb.org/mongo-driver/v2/mongo"
+	"go.mongodb.org/mongo-driver/v2/mongo/options"
+)
+
+// start runs the server in this process on a folder, and returns a database of
+// it, and a function that ends it and waits until it is gone.
+func start(t *testing.T, data string) (*mongo.Database, func()) {
+	t.Helper()
+	lis, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := lis.Addr().String()
+	lis.Close()
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- run(ctx, address, data) }()
+	client, err := mongo.Connect(options.Client().ApplyURI("mongodb://" + address + "/").
+		SetServerSelectionTimeout(20 * time.Second))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := client.Ping(t.Context(), nil); err != nil {
+		t.Fatal(err)
+	}
+	stop := func() {
+		_ = client.Disconnect(context.Background())
+		cancel()
+		if err := <-ended; err != nil {
+			t.Errorf("end: %v", err)
+		}
+	}
+	return client.Database("marimba"), stop
+}
+
+// What the log needs of MongoDB is there: inserts by _id of which only the
+// duplicates fail, look-up by _id, sorted pages and indexes; and what was
+// written is still there after a restart.
+func TestJournalsNeeds(t *testing.T) {
+	data := t.TempDir()
+	db, stop := start(t, data)
+	boxes := db.Collection("boxes")
+	ctx := t.Context()
+
+	first := []any{
+		bson.M{"_id": "a", "contest": "default", "at": time.Unix(1, 0)},
+		bson.M{"_id": "b", "contest": "default", "at": time.Unix(3, 0)},
+	}
+	if _, err := boxes.InsertMany(ctx, first, options.InsertMany().SetOrdered(false)); err != nil {
+		t.Fatal(err)
+	}
+	again := []any{
+		bson.M{"_id": "a", "contest": "other"},
+		bson.M{"_id": "c", "contest": "default", "at": time.Unix(2, 0)},
+	}
+	_, err := boxes.InsertMany(ctx, again, options.InsertMany().SetOrdered(false))
+	if !mongo.IsDuplicateKeyError(err) {
+		t.Fatalf("insert of a document that is there: %v, want a duplicate key", err)
+	}
+	var bulk mongo.BulkWriteException
+	if !errors.As(err, &bulk) || len(bulk.WriteErrors) != 1 || bulk.WriteErrors[0].Index != 0 {
+		t.Fatalf("insert of a document that is there: %+v, want one error, of document 0", err)
+	}
+	if _, err := boxes.Indexes().CreateOne(ctx, mongo.IndexModel{Keys: bson.D{{Key: "contest", Value: 1}, {Key: "at", Value: -1}}}); err != nil {
+		t.Fatal(err)
+	}
+	stop()
+
+	db, stop = start(t, data)
+	defer stop()
+	boxes = db.Collection("boxes")
+	var one struct{ Contest string }
+	if err := boxes.FindOne(ctx, bson.M{"_id": "a"}).Decode(&one); err != nil || one.Contest != "default" {
+		t.Fatalf("document a after a restart: %+v, %v; want the first one", one, err)
+	}
+	cursor, err := boxes.Find(ctx, bson.M{"contest": "default"}, options.Find().SetSort(bson.D{{Key: "at", Value: -1}}).SetLimit(2))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var page []struct {
+		ID string `bson:"_id"`
+	}
+	if err := cursor.All(ctx, &page); err != nil {
+		t.Fatal(err)
+	}
+	if len(page) != 2 || page[0].ID != "b" || page[1].ID != "c" {
+		t.Fatalf("newest two: %v, want b, c", page)
+	}
+}
+
+// Without a folder it does not start, and says so.
+func TestNoData(t *testing.T) {
+	if err := run(t.Context(), "127.0.0.1:0", ""); err == nil {
+		t.Fatal("started without a folder")
+	}
+}

@@ -1,0 +1,117 @@
+//go:build unix
+
+package local
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httputil"
+	"strings"
+	"time"
+)
+
+// Bounds of the gateway.
+const (
+	headerTimeout = 10 * time.Second
+	idleTimeout   = 2 * time.Minute
+	maxHeader     = 64 << 10
+	maxStreams    = 1000 // requests at once on one HTTP/2 connection
+)
+
+// errTimeout ends a request that took longer than its service allows.
+var errTimeout = errors.New("the function took longer than its timeout")
+
+// gateway stands where Kourier does: it passes requests to services by the name
+// in Host, SERVICE.NAMESPACE.localhost. Services that are cluster-local are not
+// there for it.
+func gateway(doors map[string]http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		host := r.Host
+		if name, _, err := net.SplitHostPort(host); err == nil {
+			host = name
+		}
+		name, local := strings.CutSuffix(strings.ToLower(host), ".localhost")
+		door, ok := doors[name]
+		if !local || !ok {
+			http.Error(w, "no such service", http.StatusNotFound)
+			return
+		}
+		door.ServeHTTP(w, r)
+	})
+}
+
+// door is the way into one service from outside: it bounds the request's time,
+// and passes it on as it comes, without buffering, in both directions.
+func door(r *revision) http.Handler {
+	proxy := &httputil.ReverseProxy{
+		Transport:     r,
+		FlushInterval: -1, // at once: streams
+		Rewrite: func(p *httputil.ProxyRequest) {
+			p.SetXForwarded()
+			p.Out.URL.Scheme, p.Out.URL.Host = "http", r.name // RoundTrip puts the instance's address
+		},
+		ErrorHandler: refuse,
+		ErrorLog:     slog.NewLogLogger(r.log.Handler(), slog.LevelDebug),
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		ctx, cancel := context.WithTimeoutCause(req.Context(), r.timeout, errTimeout)
+		defer cancel()
+		if r.startTimeout > 0 {
+			first, late := context.WithCancelCause(ctx)
+			defer late(nil)
+			timer := time.AfterFunc(r.startTimeout, func() { late(errTimeout) })
+			defer timer.Stop()
+			ctx, w = first, &starting{w, timer}
+		}
+		proxy.ServeHTTP(w, req.WithContext(ctx))
+	})
+}
+
+// starting stops the timer of an answer's first byte when the answer begins.
+type starting struct {
+	http.ResponseWriter
+	timer *time.Timer
+}
+
+func (s *starting) WriteHeader(status int) {
+	s.timer.Stop()
+	s.ResponseWriter.WriteHeader(status)
+}
+
+// Unwrap lets http.ResponseController reach what is below.
+func (s *starting) Unwrap() http.ResponseWriter { return s.ResponseWriter }
+
+// refuse answers a request that did not reach the function or got no answer.
+func refuse(w http.ResponseWriter, req *http.Request, err error) {
+	status := http.StatusBadGateway
+	switch {
+	case errors.Is(err, errTimeout), errors.Is(context.Cause(req.Context()), errTimeout):
+		status = http.StatusGatewayTimeout
+	case errors.Is(err, errBusy), errors.Is(err, errStart), errors.Is(err, errStopped):
+		status = http.StatusServiceUnavailable
+		w.Header().Set("Retry-After", "1")
+	case errors.Is(err, context.Canceled):
+		return // the client went away
+	}
+	http.Error(w, fmt.Sprintf("%s: %v", http.StatusText(status), err), status)
+}
+
+// newServer returns a server of HTTP/1.1 and HTTP/2 without TLS.
+func newServer(h http.Handler, log *slog.Logger) *http.Server {
+	protocols := new(http.Protocols)
+	protocols.SetHTTP1(true)
+	protocols.SetUnencryptedHTTP2(true)
+	return &http.Server{
+		Handler:           h,
+		Protocols:         protocols,
+		HTTP2:             &http.HTTP2Config{MaxConcurrentStreams: maxStreams},
+		ReadHeaderTimeout: headerTimeout,
+		IdleTimeout:       idleTimeout,
+		MaxHeaderBytes:    maxHeader,
+		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+	}
+}

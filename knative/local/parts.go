@@ -1,0 +1,245 @@
+//go:build unix
+
+package local
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/alicebob/miniredis/v2"
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"golang.org/x/sync/errgroup"
+)
+
+// partTimeout bounds the wait for Kafka, Redis or MongoDB to answer.
+const partTimeout = 20 * time.Second
+
+// Addresses say where the parts are that functions talk to.
+type Addresses struct {
+	Kafka         string // host:port, or several with commas
+	Redis         string // redis://host:port
+	RedisPassword string
+	Mongo         string // mongodb://host:port
+}
+
+// parts are Kafka, Redis and MongoDB: embedded ones, and those that were given.
+type parts struct {
+	Addresses
+	kafka *kfake.Cluster
+	redis *miniredis.Miniredis
+	mongo *guardian
+}
+
+// openParts starts the parts that no address is given for, and waits until all
+// answer.
+func openParts(ctx context.Context, o Options, st *state, n *nursery, log *slog.Logger) (*parts, error) {
+	p := &parts{Addresses: Addresses{o.Kafka, withScheme("redis", o.Redis), o.RedisPassword, withScheme("mongodb", o.Mongo)}}
+	if err := p.start(o, st, n, log); err != nil {
+		p.close(ctx)
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, partTimeout)
+	defer cancel()
+	answers, ctx := errgroup.WithContext(ctx)
+	for name, address := range map[string]string{"Kafka": p.Kafka, "Redis": hostOf(p.Redis), "MongoDB": hostOf(p.Mongo)} {
+		answers.Go(func() error {
+			for first := range strings.SplitSeq(address, ",") {
+				return reach(ctx, name, first)
+			}
+			return nil
+		})
+	}
+	if err := answers.Wait(); err != nil {
+		p.close(ctx)
+		return nil, err
+	}
+	return p, nil
+}
+
+func (p *parts) start(o Options, st *state, n *nursery, log *slog.Logger) error {
+	if p.Mongo == "" {
+		port, err := st.port("mongo")
+		if err != nil {
+			return err
+		}
+		address := net.JoinHostPort("127.0.0.1", fmt.Sprint(port))
+		p.mongo, err = guard(o, n, log, "ferretdb", "--listen", address, "--data", filepath.Join(o.Data, "mongo"))
+		if err != nil {
+			return err
+		}
+		p.Mongo = "mongodb://" + address + "/"
+	}
+	if p.Kafka == "" {
+		var err error
+		p.kafka, err = kfake.NewCluster(
+			kfake.NumBrokers(1),
+			kfake.DataDir(filepath.Join(o.Data, "kafka")),
+			kfake.ListenFn(func(string, string) (net.Listener, error) { return st.listen("kafka") }),
+		)
+		if err != nil {
+			return fmt.Errorf("start embedded Kafka: %w", err)
+		}
+		p.Kafka = p.kafka.ListenAddrs()[0]
+	}
+	if p.Redis == "" {
+		port, err := st.port("redis")
+		if err != nil {
+			return err
+		}
+		if p.RedisPassword == "" {
+			p.RedisPassword = st.secret("REDIS_PASSWORD")
+		}
+		p.redis = miniredis.NewMiniRedis()
+		p.redis.ClockTTL(true) // keys with a life span do end
+		p.redis.RequireAuth(p.RedisPassword)
+		if err := p.redis.StartAddr(net.JoinHostPort("127.0.0.1", fmt.Sprint(port))); err != nil {
+			p.redis = nil
+			return fmt.Errorf("start embedded Redis: %w", err)
+		}
+		p.Redis = "redis://" + p.redis.Addr()
+	}
+	return nil
+}
+
+// close ends the embedded parts; Kafka writes its last state to the data folder.
+func (p *parts) close(ctx context.Context) {
+	if p.redis != nil {
+		p.redis.Close()
+	}
+	if p.mongo != nil {
+		p.mongo.close(ctx)
+	}
+	if p.kafka != nil {
+		p.kafka.Close()
+	}
+}
+
+// makeTopics creates the topics that are missing. On fewer brokers than the
+// manifest has replicas, a topic gets as many as there are.
+func makeTopics(ctx context.Context, broker string, topics []topic) error {
+	ctx, cancel := context.WithTimeout(ctx, partTimeout)
+	defer cancel()
+	client, err := kgo.NewClient(kgo.SeedBrokers(broker))
+	if err != nil {
+		return fmt.Errorf("open Kafka: %w", err)
+	}
+	defer client.Close()
+	admin := kadm.NewClient(client)
+	there, err := admin.ListTopics(ctx)
+	if err != nil {
+		return fmt.Errorf("list topics: %w", err)
+	}
+	brokers, err := admin.ListBrokers(ctx)
+	if err != nil {
+		return fmt.Errorf("list brokers: %w", err)
+	}
+	for _, t := range topics {
+		if there.Has(t.name) {
+			continue
+		}
+		replicas := max(1, min(t.replicas, int16(len(brokers))))
+		config := map[string]*string{}
+		for key, value := range t.config {
+			if key == "min.insync.replicas" && replicas < t.replicas {
+				continue // with fewer replicas it could never be met
+			}
+			config[key] = &value
+		}
+		if _, err := admin.CreateTopic(ctx, t.partitions, replicas, config, t.name); err != nil {
+			return fmt.Errorf("create topic %s: %w", t.name, err)
+		}
+	}
+	return nil
+}
+
+// reach waits until something listens on an address.
+func reach(ctx context.Context, name, address string) error {
+	var dialer net.Dialer
+	for {
+		conn, err := dialer.DialContext(ctx, "tcp", address)
+		if err == nil {
+			return conn.Close()
+		}
+		if !sleep(ctx, 5*time.Millisecond) {
+			return fmt.Errorf("%s does not answer at %s: %w", name, address, err)
+		}
+	}
+}
+
+func withScheme(scheme, address string) string {
+	if address == "" || strings.Contains(address, "://") {
+		return address
+	}
+	return scheme + "://" + address
+}
+
+// hostOf returns the host and port of a URL; of a list, all of them.
+func hostOf(address string) string {
+	u, err := url.Parse(address)
+	if err != nil {
+		return address
+	}
+	return u.Host
+}
+
+// guardian keeps a process running that is not a function: it starts it anew
+// when it ends.
+type guardian struct {
+	cancel context.CancelFunc
+	done   chan struct{}
+}
+
+func guard(o Options, n *nursery, log *slog.Logger, program string, args ...string) (*guardian, error) {
+	binary := filepath.Join(o.Bin, program)
+	if _, err := os.Stat(binary); err != nil {
+		return nil, fmt.Errorf("find %s: %w", program, err)
+	}
+	output, err := openLog(filepath.Join(o.Data, "log", program+".log"))
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	g := &guardian{cancel, make(chan struct{})}
+	go func() {
+		defer close(g.done)
+		defer output.close()
+		for failures := 0; ; failures++ {
+			c, err := n.start(binary, args, environment(), output)
+			if err == nil {
+				select {
+				case <-c.exited:
+					err = fmt.Errorf("process %d ended: %v: %s", c.pid, c.err, output.last())
+				case <-ctx.Done():
+					c.stop(context.Background(), stopAfter)
+					return
+				}
+				if time.Since(c.started) > soon {
+					failures = 0
+				}
+			}
+			log.Error("part failed", "part", program, "error", err)
+			if !sleep(ctx, min(minBackoff<<min(failures, 10), maxBackoff)) {
+				return
+			}
+		}
+	}()
+	return g, nil
+}
+
+// close ends the process and waits for it, but not longer than ctx.
+func (g *guardian) close(ctx context.Context) {
+	g.cancel()
+	select {
+	case <-g.done:
+	case <-ctx.Done():
+	}
+}
