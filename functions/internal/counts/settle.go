@@ -1,0 +1,127 @@
+package counts
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"marimba/events"
+)
+
+// How long history is kept, and how much of the newest votes.
+const (
+	secondsKept = 3 * time.Hour
+	minutesKept = 48 * time.Hour
+	newestBoxes = 100
+	// MaxNewest is the most votes that Newest returns. No more of a box are kept:
+	// an older vote of it cannot be among them.
+	MaxNewest = 50
+)
+
+// Settle ends an entry that is in the log: what was pending of it is dropped,
+// and if it is what the log holds it is added to the figures, all at once. a is
+// Count's answer; logged is the attempt that the log holds, which is another
+// than a's if another delivery of the entry was first.
+//
+// It may be repeated, and the entry may be counted and settled again: the
+// figures take each entry once.
+func (s *Store) Settle(ctx context.Context, c events.Contest, e Entry, a Answer, logged string) error {
+	attempts := strings.Split(logged, ",")
+	calls := make([]call, len(a.parts))
+	for i, p := range a.parts {
+		var attempt string // of no decision: nothing is added
+		if len(attempts) == len(a.parts) {
+			attempt = attempts[i]
+		}
+		args := []any{e.ID, attempt, newestBoxes, ""}
+		if attempt == p.attempt {
+			newest, err := newestOf(e.Box, p, a.States)
+			if err != nil {
+				return fmt.Errorf("settle %s: %w", e.ID, err)
+			}
+			args[3] = newest
+			args = s.figuresOf(e.Box, p, a.States).appendTo(args)
+		}
+		calls[i] = call{base(c.ID, p.shard), args}
+	}
+	if _, err := s.run(ctx, settleScript, settleSource, calls); err != nil {
+		return fmt.Errorf("settle %s: %w", e.ID, err)
+	}
+	return nil
+}
+
+// increments are what a part of a box adds to the figures: by end of the key
+// and field.
+type increments map[[2]string]int
+
+func (in increments) appendTo(args []any) []any {
+	for at, n := range in {
+		keep := time.Duration(0)
+		switch {
+		case strings.HasPrefix(at[0], ":seconds:"):
+			keep = secondsKept
+		case strings.HasPrefix(at[0], ":minutes:"):
+			keep = minutesKept
+		}
+		args = append(args, at[0], at[1], n, int(keep.Seconds()))
+	}
+	return args
+}
+
+// figuresOf returns what a part adds to the figures. History that would be
+// dropped at once, as of votes that come out of the log, is left out.
+func (s *Store) figuresOf(b events.Box, p part, states []events.State) increments {
+	now := s.now()
+	in := make(increments)
+	for _, i := range p.votes {
+		v, state := &b.Votes[i], states[i]
+		in[[2]string{":figures", string(b.Channel) + ":" + string(state)}]++
+		if state == events.Refused {
+			in[[2]string{":reasons", string(v.Reason)}]++
+		}
+		at := v.At.Unix()
+		if now.Sub(v.At) < secondsKept {
+			in[[2]string{":seconds:" + strconv.FormatInt(at/60, 10), strconv.FormatInt(at%60, 10) + ":" + string(state)}]++
+		}
+		if now.Sub(v.At) < minutesKept && state == events.Counted {
+			in[[2]string{":minutes:" + strconv.FormatInt(at/3600, 10), strconv.FormatInt(at%3600/60, 10) + separator + v.Name}]++
+		}
+	}
+	return in
+}
+
+// newestBox and newestVote are the JSON of an entry of the stream newest. They
+// hold neither ids nor voters: whoever may see the board may see them.
+type newestBox struct {
+	ID      string         `json:"box"`
+	Channel events.Channel `json:"ch"`
+	Votes   []newestVote   `json:"votes"`
+}
+
+type newestVote struct {
+	Index  int          `json:"i"`
+	Name   string       `json:"n"`
+	Album  string       `json:"a,omitempty"`
+	Year   int32        `json:"y"`
+	Rank   int32        `json:"r"`
+	At     int64        `json:"t"` // Unix time in ms
+	State  events.State `json:"s"`
+	Reason events.Code  `json:"why,omitempty"`
+}
+
+func newestOf(b events.Box, p part, states []events.State) (string, error) {
+	votes := p.votes[max(0, len(p.votes)-MaxNewest):]
+	out := newestBox{ID: b.ID, Channel: b.Channel, Votes: make([]newestVote, 0, len(votes))}
+	for _, i := range votes {
+		v := &b.Votes[i]
+		out.Votes = append(out.Votes, newestVote{
+			Index: v.Index, Name: v.Name, Album: v.Album, Year: v.Year, Rank: v.Rank,
+			At: v.At.UnixMilli(), State: states[i], Reason: v.Reason,
+		})
+	}
+	text, err := json.Marshal(out)
+	return string(text), err
+}
