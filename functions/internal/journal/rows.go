@@ -1,0 +1,277 @@
+package journal
+
+import (
+	"context"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"iter"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"go.mongodb.org/mongo-driver/v2/bson"
+	"go.mongodb.org/mongo-driver/v2/mongo"
+	"go.mongodb.org/mongo-driver/v2/mongo/options"
+
+	"marimba/events"
+)
+
+// Row is one vote of the log.
+type Row struct {
+	Receipt string // "<box id>.<index>"
+	Contest string
+	Channel events.Channel
+	Vote    events.Vote // VoterKey included: not everyone may see it
+	State   events.State
+	Cause   string // of a dead vote: why it died
+}
+
+// Filter chooses votes of the log. What is empty chooses all.
+type Filter struct {
+	Contest string
+	Band    string // in any spelling that folds alike
+	Channel events.Channel
+	State   events.State // dead votes are not in the log: see Dead
+	From    time.Time    // received at or after it
+	To      time.Time    // received before it
+}
+
+// MaxPage is the most rows of a page.
+const MaxPage = 1000
+
+// Votes of one box are received within the time that one delivery to Kafka may
+// take, for which they gather. A box that began this long before a time has no
+// vote after it.
+const boxSpan = 2 * time.Minute
+
+// documentsAtOnce bounds what a query holds in memory: a box is up to about
+// half a megabyte.
+const documentsAtOnce = 8
+
+// ErrCursor says that a cursor is not one that Page gave.
+var ErrCursor = errors.New("not a cursor of this log")
+
+// Page returns the next rows after a cursor, newest first: limit at most, and at
+// most MaxPage. The first page is after "". next is the cursor of the page that
+// follows, or "" if none does.
+//
+// Rows are in the order of their boxes' times, and within a box from its last
+// vote to its first. Votes that come in later than a page was read do not move
+// the rows of the pages that follow.
+func (j *Journal) Page(ctx context.Context, f Filter, after string, limit int) (rows []Row, next string, err error) {
+	limit = min(max(limit, 1), MaxPage)
+	var last cursor
+	for at, err := range j.rows(ctx, f, after) {
+		if err != nil {
+			return nil, "", err
+		}
+		if len(rows) == limit {
+			return rows, last.String(), nil
+		}
+		rows, last = append(rows, at.row), at.cursor
+	}
+	return rows, "", nil
+}
+
+// Rows returns all rows of a filter, in the order of pages. It holds a few boxes
+// in memory, however many rows there are. After an error it ends.
+func (j *Journal) Rows(ctx context.Context, f Filter) iter.Seq2[Row, error] {
+	return func(yield func(Row, error) bool) {
+		for at, err := range j.rows(ctx, f, "") {
+			if !yield(at.row, err) {
+				return
+			}
+		}
+	}
+}
+
+// placed is a row and the cursor behind it.
+type placed struct {
+	row    Row
+	cursor cursor
+}
+
+func (j *Journal) rows(ctx context.Context, f Filter, after string) iter.Seq2[placed, error] {
+	return func(yield func(placed, error) bool) {
+		from, err := parseCursor(after)
+		if err != nil {
+			yield(placed{}, err)
+			return
+		}
+		find := options.Find().SetBatchSize(documentsAtOnce).
+			SetSort(bson.D{{Key: "at", Value: -1}, {Key: "_id", Value: -1}})
+		for d, err := range j.documents(ctx, f.query(from), find) {
+			if err != nil {
+				yield(placed{}, err)
+				return
+			}
+			for _, v := range slices.Backward(d.Votes) {
+				if !f.has(v) || d.ID == from.id && v.Index >= from.index {
+					continue
+				}
+				at := placed{d.row(v), cursor{d.At.UnixMilli(), d.ID, v.Index}}
+				if !yield(at, nil) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// query chooses the boxes that may have rows of the filter.
+func (f Filter) query(after cursor) bson.D {
+	q := bson.D{}
+	add := func(key string, value any) { q = append(q, bson.E{Key: key, Value: value}) }
+	if f.Contest != "" {
+		add("contest", f.Contest)
+	}
+	at := bson.D{}
+	if !f.From.IsZero() {
+		at = append(at, bson.E{Key: "$gte", Value: f.From.Add(-boxSpan)})
+	}
+	latest := f.To
+	if after.id != "" {
+		// One more millisecond: the cursor's own box may have rows left.
+		if by := time.UnixMilli(after.at + 1); latest.IsZero() || by.Before(latest) {
+			latest = by
+		}
+		add("$or", bson.A{
+			bson.D{{Key: "at", Value: bson.D{{Key: "$lt", Value: time.UnixMilli(after.at)}}}},
+			bson.D{{Key: "_id", Value: bson.D{{Key: "$lte", Value: after.id}}}},
+		})
+	}
+	if !latest.IsZero() {
+		at = append(at, bson.E{Key: "$lt", Value: latest})
+	}
+	if len(at) > 0 {
+		add("at", at)
+	}
+	if f.Band != "" {
+		add("bands", events.Fold(f.Band))
+	}
+	if f.Channel != "" {
+		add("channel", f.Channel)
+	}
+	if f.State != "" {
+		add("states", f.State)
+	}
+	return q
+}
+
+// has tells whether a vote of a box that the query chose is of the filter.
+func (f Filter) has(v vote) bool {
+	return (f.State == "" || v.State == f.State) &&
+		(f.From.IsZero() || !v.At.Before(f.From)) &&
+		(f.To.IsZero() || v.At.Before(f.To)) &&
+		(f.Band == "" || events.Fold(v.Name) == events.Fold(f.Band))
+}
+
+func (d document) row(v vote) Row {
+	return Row{
+		Receipt: events.Receipt(boxOf(d.ID), int(v.Index)), Contest: d.Contest, Channel: d.Channel,
+		Vote: v.vote(), State: v.State,
+	}
+}
+
+// documents runs a query and decodes what it finds.
+func (j *Journal) documents(ctx context.Context, query bson.D, find *options.FindOptionsBuilder) iter.Seq2[document, error] {
+	return func(yield func(document, error) bool) {
+		found, err := j.boxes.Find(ctx, query, find)
+		if err != nil {
+			yield(document{}, fmt.Errorf("search the log: %w", err))
+			return
+		}
+		defer found.Close(context.WithoutCancel(ctx)) //nolint:errcheck // nothing is lost by it
+		for found.Next(ctx) {
+			var d document
+			if err := found.Decode(&d); err != nil {
+				yield(document{}, fmt.Errorf("read the log: %w", err))
+				return
+			}
+			if !yield(d, nil) {
+				return
+			}
+		}
+		if err := found.Err(); err != nil {
+			yield(document{}, fmt.Errorf("read the log: %w", err))
+		}
+	}
+}
+
+// Entries returns every box of the log, or of one contest ("" is all), in no
+// order. It is what counts are rebuilt from. After an error it ends.
+func (j *Journal) Entries(ctx context.Context, contest string) iter.Seq2[Entry, error] {
+	return func(yield func(Entry, error) bool) {
+		query := bson.D{}
+		if contest != "" {
+			query = bson.D{{Key: "contest", Value: contest}}
+		}
+		for d, err := range j.documents(ctx, query, options.Find().SetBatchSize(documentsAtOnce)) {
+			if err != nil {
+				yield(Entry{}, err)
+				return
+			}
+			if !yield(d.entry(), nil) {
+				return
+			}
+		}
+	}
+}
+
+// Vote returns the vote of a receipt: from the log or, if it is not there, from
+// the dead letters. ok is false if neither has it: then it is on its way, or the
+// receipt is not ours.
+func (j *Journal) Vote(ctx context.Context, boxID string, index int) (row Row, ok bool, err error) {
+	for _, outcome := range [...]string{"/accepted", "/refused"} {
+		var d document
+		err := j.boxes.FindOne(ctx, bson.D{{Key: "_id", Value: boxID + outcome}}).Decode(&d)
+		if errors.Is(err, mongo.ErrNoDocuments) {
+			continue
+		}
+		if err != nil {
+			return Row{}, false, fmt.Errorf("look for vote %s: %w", events.Receipt(boxID, index), err)
+		}
+		for _, v := range d.Votes {
+			if int(v.Index) == index {
+				return d.row(v), true, nil
+			}
+		}
+	}
+	return j.deadVote(ctx, boxID, index)
+}
+
+// cursor is the place of a row: the time and id of its box, and its index.
+type cursor struct {
+	at    int64 // Unix time in ms
+	id    string
+	index int32
+}
+
+func (c cursor) String() string {
+	return base64.RawURLEncoding.EncodeToString(fmt.Appendf(nil, "%d %d %s", c.at, c.index, c.id))
+}
+
+func parseCursor(text string) (cursor, error) {
+	if text == "" {
+		return cursor{}, nil
+	}
+	raw, err := base64.RawURLEncoding.DecodeString(text)
+	if err != nil || len(text) > 512 {
+		return cursor{}, ErrCursor
+	}
+	parts := strings.SplitN(string(raw), " ", 3)
+	if len(parts) != 3 || parts[2] == "" {
+		return cursor{}, ErrCursor
+	}
+	at, err := strconv.ParseInt(parts[0], 10, 64)
+	if err != nil || at < 0 || at > 1<<47 {
+		return cursor{}, ErrCursor
+	}
+	index, err := strconv.ParseInt(parts[1], 10, 32)
+	if err != nil {
+		return cursor{}, ErrCursor
+	}
+	return cursor{at, parts[2], int32(index)}, nil
+}
