@@ -1,0 +1,14 @@
+package main
+
+import "marimba/config"
+
+// settings come from the environment.
+type settings struct {
+	config.Server
+	config.Mongo
+}
+
+func load(environ []string) (settings, error) {
+	var s settings
+	return s, config.Load(&s, environ)
+}

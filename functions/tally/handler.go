@@ -1,0 +1,86 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"unicode"
+
+	"github.com/cloudevents/sdk-go/v2/event"
+
+	"marimba/events"
+	"marimba/functions/internal/counts"
+	"marimba/functions/internal/journal"
+	"marimba/functions/internal/stage"
+)
+
+type contests interface {
+	Contest(id string) (events.Contest, bool)
+}
+
+type counter interface {
+	Count(ctx context.Context, c events.Contest, e counts.Entry) (counts.Answer, error)
+	Settle(ctx context.Context, c events.Contest, e counts.Entry, a counts.Answer, logged string) error
+}
+
+type log interface {
+	Append(ctx context.Context, e journal.Entry) (attempt string, err error)
+}
+
+// tally brings each vote to its final state.
+type tally struct {
+	contests contests
+	counts   counter
+	journal  log
+}
+
+// handle counts the votes of a judged box, logs what became of them, and settles
+// the box. Each step may be repeated from the first, by this process or another,
+// whatever was done before: the end is the same. Only then the event is done.
+func (t tally) handle(ctx context.Context, e event.Event) error {
+	entry, err := read(e)
+	if err != nil {
+		return stage.Poison(events.EventMalformed, err)
+	}
+	contest, ok := t.contests.Contest(entry.Box.Contest)
+	if !ok {
+		if e.Type() == events.TypeAccepted {
+			// screen knew it, so it was made a moment ago, or will be again.
+			return fmt.Errorf("contest %q is not known here yet", entry.Box.Contest)
+		}
+		contest = events.Contest{ID: entry.Box.Contest}
+	}
+	answer, err := t.counts.Count(ctx, contest, entry)
+	if err != nil {
+		return err
+	}
+	logged, err := t.journal.Append(ctx, journal.Entry{
+		ID: entry.ID, Box: entry.Box, Attempt: answer.Attempt, States: answer.States,
+	})
+	if err != nil {
+		return err
+	}
+	return t.counts.Settle(ctx, contest, entry, answer, logged)
+}
+
+// read takes what screen sends, and nothing else: accepted boxes, in which no
+// vote has a reason, and refused ones, in which each has. Names hold no control
+// characters, one of which separates them in the counts; the ingress sees to it.
+func read(e event.Event) (counts.Entry, error) {
+	if e.Type() != events.TypeAccepted && e.Type() != events.TypeRefused {
+		return counts.Entry{}, fmt.Errorf("event type %q is not for tally", e.Type())
+	}
+	box, err := events.BoxOf(e)
+	if err != nil {
+		return counts.Entry{}, err
+	}
+	for _, v := range box.Votes {
+		if (v.Reason != "") != (e.Type() == events.TypeRefused) {
+			return counts.Entry{}, fmt.Errorf("vote %d has reason %q in an event of type %q", v.Index, v.Reason, e.Type())
+		}
+		if strings.ContainsFunc(v.Name+v.Album, unicode.IsControl) {
+			return counts.Entry{}, fmt.Errorf("vote %d: a control character is in a name", v.Index)
+		}
+	}
+	return counts.Entry{ID: e.ID(), Box: box}, nil
+}

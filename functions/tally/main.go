@@ -1,0 +1,51 @@
+// Command tally counts each judged vote once, and writes what became of it to
+// the log.
+package main
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"marimba/functions/internal/counts"
+	"marimba/functions/internal/journal"
+	"marimba/functions/internal/serve"
+	"marimba/functions/internal/stage"
+)
+
+// prepareTimeout bounds the making of indexes, which no vote waits for.
+const prepareTimeout = 5 * time.Minute
+
+func main() { serve.Main("tally", run) }
+
+func run(ctx context.Context, environ []string) error {
+	cfg, err := load(environ)
+	if err != nil {
+		return err
+	}
+	contests, err := cfg.Contests.Load()
+	if err != nil {
+		return err
+	}
+	store, err := counts.Open(cfg.Redis)
+	if err != nil {
+		return err
+	}
+	log, err := journal.Open(cfg.Mongo)
+	if err != nil {
+		return err
+	}
+	go prepare(ctx, log)
+	t := tally{contests: contests, counts: store, journal: log}
+	return serve.HTTP(ctx, cfg.Port, stage.New(t.handle), log.Close, store.Close)
+}
+
+// prepare makes the log's indexes. Votes are counted without them, so failing
+// is told and not the end.
+func prepare(ctx context.Context, log *journal.Journal) {
+	ctx, cancel := context.WithTimeout(ctx, prepareTimeout)
+	defer cancel()
+	if err := log.Prepare(ctx); err != nil && ctx.Err() == nil {
+		slog.Warn("the log's indexes are not made", "error", err)
+	}
+}
