@@ -32,19 +32,15 @@ func (s *Store) Settle(ctx context.Context, c events.Contest, e Entry, a Answer,
 	attempts := strings.Split(logged, ",")
 	calls := make([]call, len(a.parts))
 	for i, p := range a.parts {
-		var attempt string // of no decision: nothing is added
+		var attempt string // of no decision, so nothing is added
 		if len(attempts) == len(a.parts) {
 			attempt = attempts[i]
 		}
-		args := []any{e.ID, attempt, newestBoxes, ""}
-		if attempt == p.attempt {
-			newest, err := newestOf(e.Box, p, a.States)
-			if err != nil {
-				return fmt.Errorf("settle %s: %w", e.ID, err)
-			}
-			args[3] = newest
-			args = s.figuresOf(e.Box, p, a.States).appendTo(args)
+		newest, err := newestOf(e.Box, p, a.States)
+		if err != nil {
+			return fmt.Errorf("settle %s: %w", e.ID, err)
 		}
+		args := s.figuresOf(e.Box, p, a.States).appendTo([]any{e.ID, attempt, newestBoxes, newest})
 		calls[i] = call{base(c.ID, p.shard), args}
 	}
 	if _, err := s.run(ctx, settleScript, settleSource, calls); err != nil {

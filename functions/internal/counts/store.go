@@ -22,6 +22,7 @@ const (
 	callTimeout = 10 * time.Second
 	poolSize    = 32
 	maxRetries  = 1
+	dialTries   = 2
 )
 
 //go:embed count.lua
@@ -94,6 +95,7 @@ func connect(cfg config.Redis) (redis.UniversalClient, error) {
 		DisableIdentity:       true, // one round trip less at a start from zero
 		ContextTimeoutEnabled: true,
 		DialTimeout:           dialTimeout,
+		DialerRetries:         dialTries,
 		ReadTimeout:           callTimeout,
 		WriteTimeout:          callTimeout,
 		PoolTimeout:           callTimeout,
