@@ -1,0 +1,114 @@
+package journal
+
+import (
+	"reflect"
+	"testing"
+	"time"
+
+	"marimba/events"
+)
+
+// letterOf makes the dead letter of a box that died as an event of a type.
+func letterOf(t *testing.T, eventType string, b events.Box, place string) DeadLetter {
+	t.Helper()
+	e := b.Event(eventType, "screen")
+	e.DataBase64 = true
+	text, err := e.MarshalJSON()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return DeadLetter{
+		ID: e.ID(), Type: eventType, Contest: b.Contest, Channel: b.Channel, Votes: int64(len(b.Votes)),
+		Topic: events.TopicOf(eventType), Cause: "event_malformed", Status: "422", Destination: "http://tally", Answer: "no",
+		Places: []string{place}, At: start, State: Shelved, Event: text,
+	}
+}
+
+func shelf(t *testing.T, j *Journal, state ShelfState, contest string) map[string]DeadLetter {
+	t.Helper()
+	out := make(map[string]DeadLetter)
+	for d, err := range j.Dead(t.Context(), state, contest) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		d.At = d.At.UTC()
+		out[d.ID] = d
+	}
+	return out
+}
+
+// A dead letter is shelved once for each place it was read from: read again from
+// the same place nothing changes, not even after it was sent again; dead once
+// more it is back on the shelf.
+func TestShelve(t *testing.T) {
+	j := open(t)
+	box := events.Box{ID: "box-1", Contest: "a", Channel: events.ByGRPC, Votes: []events.Vote{
+		{ID: "1", Name: "La Tona", Year: 2000, Index: 0, At: start}, {ID: "2", Name: "El Clubo", Year: 2000, Index: 4, At: start},
+	}}
+	first := letterOf(t, events.TypeAccepted, box, "3/10")
+	shelve := func(d DeadLetter) {
+		t.Helper()
+		if err := j.Shelve(t.Context(), d); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range 2 {
+		shelve(first)
+		if got := shelf(t, j, Shelved, "a"); !reflect.DeepEqual(got, map[string]DeadLetter{first.ID: first}) {
+			t.Fatalf("shelved: %+v\nwant %+v", got, first)
+		}
+	}
+	other := DeadLetter{ID: "digest", Cause: "unreadable", State: Shelved, At: start, Raw: []byte{0xff, 0}}
+	shelve(other)
+	shelve(other) // without a place, once is all
+
+	if n, err := j.DeadVotes(t.Context(), "a"); err != nil || !reflect.DeepEqual(n, map[events.Channel]int64{events.ByGRPC: 2}) {
+		t.Errorf("dead votes: %v, %v", n, err)
+	}
+	row, ok, err := j.Vote(t.Context(), "box-1", 4)
+	want := Row{"box-1.4", "a", events.ByGRPC, box.Votes[1], events.Dead, "event_malformed"}
+	if err != nil || !ok || !reflect.DeepEqual(row, want) {
+		t.Errorf("dead vote: %+v, %v, %v\nwant %+v", row, ok, err, want)
+	}
+	if _, ok, err := j.Vote(t.Context(), "box-1", 1); ok || err != nil {
+		t.Errorf("a vote that is not in the dead box: %v, %v", ok, err)
+	}
+
+	if err := j.MarkReplayed(t.Context(), first.ID); err != nil {
+		t.Fatal(err)
+	}
+	shelve(first)
+	if got := shelf(t, j, Shelved, "a"); len(got) != 0 {
+		t.Errorf("after replay: %v", got)
+	}
+	if got := shelf(t, j, Replayed, ""); len(got) != 1 {
+		t.Errorf("replayed: %v", got)
+	}
+	if _, ok, err := j.Vote(t.Context(), "box-1", 4); ok || err != nil {
+		t.Errorf("vote of a replayed letter: %v, %v", ok, err)
+	}
+
+	again := letterOf(t, events.TypeAccepted, box, "0/99")
+	again.Cause, again.At = "status", start.Add(time.Hour)
+	shelve(again)
+	again.Places = []string{"3/10", "0/99"}
+	if got := shelf(t, j, Shelved, "a"); !reflect.DeepEqual(got, map[string]DeadLetter{again.ID: again}) {
+		t.Errorf("dead again: %+v\nwant %+v", got, again)
+	}
+	if got := shelf(t, j, "", ""); len(got) != 2 {
+		t.Errorf("%d letters in all, want 2", len(got))
+	}
+}
+
+// A vote that died and was logged all the same is what the log says.
+func TestLogBeforeDeath(t *testing.T) {
+	j := open(t)
+	e := entry("box-1", "a", events.Vote{Name: "La Tona", Year: 2000})
+	if err := j.Shelve(t.Context(), letterOf(t, events.TypeCast, e.Box, "0/1")); err != nil {
+		t.Fatal(err)
+	}
+	mustAppend(t, j, e)
+	if row, ok, err := j.Vote(t.Context(), "box-1", 0); err != nil || !ok || row.State != events.Counted {
+		t.Errorf("got %+v, %v, %v", row, ok, err)
+	}
+}
