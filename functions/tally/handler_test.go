@@ -1,0 +1,286 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"reflect"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/alicebob/miniredis/v2"
+	"github.com/cloudevents/sdk-go/v2/event"
+	"github.com/redis/go-redis/v9"
+
+	"marimba/events"
+	"marimba/functions/internal/counts"
+	"marimba/functions/internal/journal"
+	"marimba/functions/internal/stage"
+)
+
+type roll map[string]events.Contest
+
+func (r roll) Contest(id string) (events.Contest, bool) { c, ok := r[id]; return c, ok }
+
+// memory is a log in memory. It keeps the first entry of an id.
+type memory struct {
+	mu      sync.Mutex
+	entries map[string]journal.Entry
+}
+
+func (m *memory) Append(_ context.Context, e journal.Entry) (string, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if held, ok := m.entries[e.ID]; ok {
+		return held.Attempt, nil
+	}
+	m.entries[e.ID] = e
+	return e.Attempt, nil
+}
+
+var errKilled = errors.New("killed")
+
+// killed stands in for a process that is killed: of the steps before and behind
+// each call, in the order in which they come, it does not survive the one at.
+type killed struct {
+	tally
+	at, step int
+}
+
+func (k *killed) dies() bool {
+	k.step++
+	return k.step == k.at
+}
+
+func (k *killed) Count(ctx context.Context, c events.Contest, e counts.Entry) (counts.Answer, error) {
+	if k.dies() {
+		return counts.Answer{}, errKilled
+	}
+	a, err := k.counts.Count(ctx, c, e)
+	if k.dies() {
+		return counts.Answer{}, errKilled
+	}
+	return a, err
+}
+
+func (k *killed) Append(ctx context.Context, e journal.Entry) (string, error) {
+	if k.dies() {
+		return "", errKilled
+	}
+	attempt, err := k.journal.Append(ctx, e)
+	if k.dies() {
+		return "", errKilled
+	}
+	return attempt, err
+}
+
+func (k *killed) Settle(ctx context.Context, c events.Contest, e counts.Entry, a counts.Answer, logged string) error {
+	if k.dies() {
+		return errKilled
+	}
+	err := k.counts.Settle(ctx, c, e, a, logged)
+	if k.dies() {
+		return errKilled
+	}
+	return err
+}
+
+// books is everything that is left of a contest's votes.
+type books struct {
+	tally   counts.Histogram
+	figures counts.Figures
+	pending map[events.State]int64
+	seconds []counts.Second
+	newest  []counts.Recent
+	log     map[string][]events.State
+}
+
+type fixture struct {
+	tally
+	store *counts.Store
+	log   *memory
+}
+
+var contest = events.Contest{ID: "final", Shards: 3, Limit: events.Limit{Mode: events.PerContest, N: 1}}
+
+func newFixture(t *testing.T) fixture {
+	t.Helper()
+	server := miniredis.RunT(t)
+	client := redis.NewClient(&redis.Options{Addr: server.Addr(), Protocol: 2})
+	t.Cleanup(func() { _ = client.Close() })
+	store := counts.New(client)
+	log := &memory{entries: make(map[string]journal.Entry)}
+	return fixture{tally{roll{contest.ID: contest}, store, log}, store, log}
+}
+
+func (f fixture) books(t *testing.T) books {
+	t.Helper()
+	var b books
+	var err error
+	must := func() {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	b.tally, err = f.store.Tally(t.Context(), contest)
+	must()
+	b.figures, err = f.store.Figures(t.Context(), contest)
+	must()
+	b.pending, err = f.store.Pending(t.Context(), contest)
+	must()
+	b.seconds, err = f.store.Seconds(t.Context(), contest, received.Add(-time.Minute), received.Add(time.Minute))
+	must()
+	b.newest, err = f.store.Newest(t.Context(), counts.MaxNewest, contest)
+	must()
+	b.log = make(map[string][]events.State)
+	for id, e := range f.log.entries {
+		b.log[id] = e.States
+	}
+	return b
+}
+
+var received = time.Now().UTC().Truncate(time.Millisecond)
+
+// judged makes the two boxes that screen makes of one.
+func judged(id string) []event.Event {
+	at := received
+	vote := func(i int, name string, voter string, why events.Code) events.Vote {
+		return events.Vote{ID: fmt.Sprintf("%s-%d", id, i), Name: name, Album: "Album", Year: 2001, Rank: 300,
+			VoterKey: []byte(voter), At: at, Index: i, Reason: why}
+	}
+	accepted := events.Box{ID: id, Contest: contest.ID, Channel: events.ByGRPC, Votes: []events.Vote{
+		vote(0, "La Tona", "voter one", ""), vote(1, "El Clubo", "voter one", ""), vote(3, "La Tona", "voter two", ""),
+		vote(4, "La Tona", "", ""), vote(4, "La Tona", "", ""),
+	}}
+	refused := events.Box{ID: id, Contest: contest.ID, Channel: events.ByGRPC, Votes: []events.Vote{
+		vote(2, "Nobody", "voter one", events.BandUnknown),
+	}}
+	return []event.Event{
+		accepted.Event(events.TypeAccepted, "screen"),
+		refused.Event(events.TypeRefused, "screen"),
+	}
+}
+
+// Wherever a delivery is killed, once or twice, the deliveries that follow leave
+// the same books as one that is not, and so does one that comes when all is done.
+func TestKilledAnywhere(t *testing.T) {
+	const steps = 6 // before and behind each of three calls
+	clean := newFixture(t)
+	for _, e := range judged("box") {
+		if err := clean.handle(t.Context(), e); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want := clean.books(t)
+	wantStates := map[events.State]int64{events.Counted: 3, events.OverLimit: 1, events.Duplicate: 1, events.Refused: 1}
+	if !reflect.DeepEqual(want.figures.Votes[events.ByGRPC], wantStates) || len(want.pending) != 0 {
+		t.Fatalf("a clean pass leaves %+v", want)
+	}
+	for first := range steps {
+		for second := range steps + 1 {
+			t.Run(fmt.Sprintf("%d-%d", first+1, second+1), func(t *testing.T) {
+				f := newFixture(t)
+				for _, e := range judged("box") {
+					for _, at := range []int{first + 1, second + 1, 0, 0} { // 0 is never
+						k := &killed{tally: f.tally, at: at}
+						err := tally{f.contests, k, k}.handle(t.Context(), e)
+						if at > 0 && at <= steps != errors.Is(err, errKilled) || at == 0 && err != nil {
+							t.Fatalf("killed at %d: %v", at, err)
+						}
+					}
+				}
+				if got := f.books(t); !reflect.DeepEqual(got, want) {
+					t.Errorf("got  %+v\nwant %+v", got, want)
+				}
+			})
+		}
+	}
+}
+
+// Deliveries of the same events at the same time leave the same books as one.
+func TestDeliveredAtOnce(t *testing.T) {
+	clean, f := newFixture(t), newFixture(t)
+	for _, e := range judged("box") {
+		if err := clean.handle(t.Context(), e); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var delivering sync.WaitGroup
+	for _, e := range judged("box") {
+		for range 12 {
+			delivering.Go(func() {
+				if err := f.handle(t.Context(), e); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+	}
+	delivering.Wait()
+	// A delivery that counted after another had settled, and was settled by none
+	// yet, is settled by the next one.
+	for _, e := range judged("box") {
+		if err := f.handle(t.Context(), e); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got, want := f.books(t), clean.books(t); !reflect.DeepEqual(got, want) {
+		t.Errorf("got  %+v\nwant %+v", got, want)
+	}
+}
+
+// The same votes in another box are duplicates, and the books say so.
+func TestVotesCastTwice(t *testing.T) {
+	f := newFixture(t)
+	box := events.Box{ID: "one", Contest: contest.ID, Channel: events.ByHTTP, Votes: []events.Vote{{ID: "1", Name: "La Tona", At: received}}}
+	for _, id := range []string{"one", "two", "three"} {
+		box.ID = id
+		if err := f.handle(t.Context(), box.Event(events.TypeAccepted, "screen")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want := map[events.State]int64{events.Counted: 1, events.Duplicate: 2}
+	if got := f.books(t).figures.Votes[events.ByHTTP]; !reflect.DeepEqual(got, want) {
+		t.Errorf("got %v, want %v", got, want)
+	}
+}
+
+// What can never be a judged box is poison; what may become one is not.
+func TestPoison(t *testing.T) {
+	box := func(votes ...events.Vote) events.Box {
+		return events.Box{ID: "box", Contest: contest.ID, Votes: votes}
+	}
+	good := events.Vote{ID: "1", Name: "La Tona", At: received}
+	bad := events.Vote{ID: "1", Name: "La Tona", At: received, Reason: events.TooLate}
+	control := events.Vote{ID: "1", Name: "La\x1fTona", At: received}
+	broken := box(good).Event(events.TypeAccepted, "screen")
+	broken.DataEncoded = []byte{0xff}
+	unknown := box(good)
+	unknown.Contest = "unknown"
+	unknownRefused := box(bad)
+	unknownRefused.Contest = "unknown"
+
+	for name, test := range map[string]struct {
+		event        event.Event
+		fine, poison bool
+	}{
+		"accepted":                   {box(good).Event(events.TypeAccepted, "screen"), true, false},
+		"refused":                    {box(bad).Event(events.TypeRefused, "screen"), true, false},
+		"not judged":                 {box(good).Event(events.TypeCast, "ingress-http"), false, true},
+		"bytes that are no box":      {broken, false, true},
+		"refused among accepted":     {box(good, bad).Event(events.TypeAccepted, "screen"), false, true},
+		"accepted among refused":     {box(bad, good).Event(events.TypeRefused, "screen"), false, true},
+		"control character":          {box(control).Event(events.TypeAccepted, "screen"), false, true},
+		"contest that may come":      {unknown.Event(events.TypeAccepted, "screen"), false, false},
+		"refused of unknown contest": {unknownRefused.Event(events.TypeRefused, "screen"), true, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			err := newFixture(t).handle(t.Context(), test.event)
+			var poison *stage.PoisonError
+			if (err == nil) != test.fine || errors.As(err, &poison) != test.poison {
+				t.Errorf("got %v", err)
+			}
+		})
+	}
+}
