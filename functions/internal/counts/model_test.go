@@ -2,7 +2,6 @@ package counts
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"fmt"
 	"maps"
@@ -12,8 +11,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/redis/go-redis/v9"
 
 	"marimba/events"
 )
@@ -161,45 +158,6 @@ type delivery struct {
 	until  int // the step that is not reached any more
 	answer Answer
 	logged string
-}
-
-// cutter is a connection that breaks: of the scripts that are sent together it
-// lets some run, and of those that ran it may lose the answers.
-type cutter struct {
-	dice
-	on  bool
-	ran []string // beginnings of keys of the shards in which a script ran
-}
-
-var errCut = errors.New("connection cut")
-
-func (c *cutter) DialHook(next redis.DialHook) redis.DialHook          { return next }
-func (c *cutter) ProcessHook(next redis.ProcessHook) redis.ProcessHook { return next }
-
-func (c *cutter) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
-	return func(ctx context.Context, cmds []redis.Cmder) error {
-		run := len(cmds)
-		cut := c.on && c.IntN(4) == 0
-		if cut {
-			run = c.IntN(len(cmds) + 1)
-		}
-		var err error
-		if run > 0 {
-			err = next(ctx, cmds[:run])
-		}
-		for _, cmd := range cmds[:run] {
-			if name, _ := cmd.Args()[0].(string); cmd.Err() == nil && strings.HasPrefix(name, "eval") {
-				c.ran = append(c.ran, cmd.Args()[3].(string))
-			}
-		}
-		if cut {
-			for _, cmd := range cmds {
-				cmd.SetErr(errCut)
-			}
-			return errCut
-		}
-		return err
-	}
 }
 
 // The counts are those of a model that takes each entry once, however the steps

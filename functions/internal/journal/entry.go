@@ -1,8 +1,10 @@
 package journal
 
 import (
+	"encoding/base64"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -29,23 +31,26 @@ type document struct {
 	Attempt string         `bson:"attempt"`
 	Bands   []string       `bson:"bands"`
 	States  []events.State `bson:"states"`
-	Votes   []vote         `bson:"votes"`
+	Votes   string         `bson:"votes"`
 }
 
-type vote struct {
-	Index  int32        `bson:"index"`
-	ID     string       `bson:"id"`
-	Name   string       `bson:"name"`
-	Album  string       `bson:"album"`
-	Year   int32        `bson:"year"`
-	Rank   int32        `bson:"rank"`
-	At     time.Time    `bson:"at"`
-	State  events.State `bson:"state"`
-	Reason events.Code  `bson:"reason,omitempty"`
-	Field  string       `bson:"field,omitempty"`
-	Voter  []byte       `bson:"voter,omitempty"`
-	CastAt *time.Time   `bson:"cast_at,omitempty"`
-}
+// columns of a vote's line. The order is what the log was written with: columns
+// are only ever added, at the end.
+const (
+	columnIndex = iota
+	columnID
+	columnName
+	columnAlbum
+	columnYear
+	columnRank
+	columnAt
+	columnState
+	columnReason
+	columnField
+	columnVoter
+	columnCastAt
+	columns
+)
 
 func (e Entry) encode() (bson.Raw, error) {
 	if len(e.States) != len(e.Box.Votes) || len(e.States) == 0 {
@@ -53,11 +58,12 @@ func (e Entry) encode() (bson.Raw, error) {
 	}
 	d := document{
 		ID: e.ID, Contest: e.Box.Contest, Channel: e.Box.Channel, Attempt: e.Attempt,
-		At:    e.Box.Votes[0].At,
-		Votes: make([]vote, len(e.Box.Votes)),
+		At: e.Box.Votes[0].At,
 	}
 	named := make(map[string]bool)
-	for i, v := range e.Box.Votes {
+	lines := make([]byte, 0, 160*len(e.Box.Votes))
+	for i := range e.Box.Votes {
+		v := &e.Box.Votes[i]
 		if v.At.Before(d.At) {
 			d.At = v.At
 		}
@@ -70,14 +76,17 @@ func (e Entry) encode() (bson.Raw, error) {
 		if !slices.Contains(d.States, e.States[i]) {
 			d.States = append(d.States, e.States[i])
 		}
-		d.Votes[i] = vote{
-			Index: int32(v.Index), ID: v.ID, Name: v.Name, Album: v.Album, Year: v.Year, Rank: v.Rank,
-			At: v.At, State: e.States[i], Reason: v.Reason, Field: v.Field, Voter: v.VoterKey,
+		for _, text := range [...]string{v.ID, v.Name, v.Album, string(v.Reason), v.Field} {
+			if strings.ContainsAny(text, "\t\n") {
+				return nil, fmt.Errorf("vote %d: a text holds a tab or line end", v.Index)
+			}
 		}
-		if !v.CastAt.IsZero() {
-			d.Votes[i].CastAt = &v.CastAt
+		if i > 0 {
+			lines = append(lines, '\n')
 		}
+		lines = appendLine(lines, v, e.States[i])
 	}
+	d.Votes = string(lines)
 	raw, err := bson.Marshal(d)
 	if err != nil {
 		return nil, err
@@ -85,29 +94,76 @@ func (e Entry) encode() (bson.Raw, error) {
 	return raw, nil
 }
 
-func (d document) entry() Entry {
-	e := Entry{
-		ID:      d.ID,
-		Box:     events.Box{ID: boxOf(d.ID), Contest: d.Contest, Channel: d.Channel, Votes: make([]events.Vote, len(d.Votes))},
-		Attempt: d.Attempt,
-		States:  make([]events.State, len(d.Votes)),
+func appendLine(out []byte, v *events.Vote, state events.State) []byte {
+	text := func(s string) { out = append(append(out, '\t'), s...) }
+	number := func(n int64) { out = strconv.AppendInt(append(out, '\t'), n, 10) }
+	out = strconv.AppendInt(out, int64(v.Index), 10)
+	text(v.ID)
+	text(v.Name)
+	text(v.Album)
+	number(int64(v.Year))
+	number(int64(v.Rank))
+	number(v.At.UnixMilli())
+	text(string(state))
+	text(string(v.Reason))
+	text(v.Field)
+	out = base64.RawStdEncoding.AppendEncode(append(out, '\t'), v.VoterKey)
+	if v.CastAt.IsZero() {
+		return append(out, '\t')
 	}
-	for i, v := range d.Votes {
-		e.Box.Votes[i] = v.vote()
-		e.States[i] = v.State
-	}
-	return e
+	number(v.CastAt.UnixMilli())
+	return out
 }
 
-func (v vote) vote() events.Vote {
-	out := events.Vote{
-		ID: v.ID, Name: v.Name, Album: v.Album, Year: v.Year, Rank: v.Rank, VoterKey: v.Voter,
-		At: v.At.UTC(), Index: int(v.Index), Reason: v.Reason, Field: v.Field,
+func (d document) entry() (Entry, error) {
+	n := strings.Count(d.Votes, "\n") + 1
+	e := Entry{
+		ID:      d.ID,
+		Box:     events.Box{ID: boxOf(d.ID), Contest: d.Contest, Channel: d.Channel, Votes: make([]events.Vote, 0, n)},
+		Attempt: d.Attempt,
+		States:  make([]events.State, 0, n),
 	}
-	if v.CastAt != nil {
-		out.CastAt = v.CastAt.UTC()
+	for line := range strings.SplitSeq(d.Votes, "\n") {
+		v, state, err := parseLine(line)
+		if err != nil {
+			return Entry{}, fmt.Errorf("box %s in the log: vote %d: %w", d.ID, len(e.States), err)
+		}
+		e.Box.Votes = append(e.Box.Votes, v)
+		e.States = append(e.States, state)
 	}
-	return out
+	return e, nil
+}
+
+func parseLine(line string) (events.Vote, events.State, error) {
+	at := strings.Split(line, "\t")
+	if len(at) < columns {
+		return events.Vote{}, "", fmt.Errorf("%d columns", len(at))
+	}
+	var failed error
+	number := func(column, bits int) int64 {
+		n, err := strconv.ParseInt(at[column], 10, bits)
+		if err != nil && failed == nil {
+			failed = fmt.Errorf("column %d: %w", column, err)
+		}
+		return n
+	}
+	v := events.Vote{
+		Index: int(number(columnIndex, 32)), ID: at[columnID], Name: at[columnName], Album: at[columnAlbum],
+		Year: int32(number(columnYear, 32)), Rank: int32(number(columnRank, 32)),
+		At:     time.UnixMilli(number(columnAt, 64)).UTC(),
+		Reason: events.Code(at[columnReason]), Field: at[columnField],
+	}
+	if at[columnVoter] != "" {
+		key, err := base64.RawStdEncoding.DecodeString(at[columnVoter])
+		if err != nil {
+			return events.Vote{}, "", fmt.Errorf("column %d: %w", columnVoter, err)
+		}
+		v.VoterKey = key
+	}
+	if at[columnCastAt] != "" {
+		v.CastAt = time.UnixMilli(number(columnCastAt, 64)).UTC()
+	}
+	return v, events.State(at[columnState]), failed
 }
 
 // boxOf cuts the stage's outcome off an event's id.

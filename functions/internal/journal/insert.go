@@ -113,19 +113,36 @@ func (j *Journal) Prepare(ctx context.Context) error {
 	return nil
 }
 
-// votesView makes one document a vote, with its receipt as _id.
+// votesView makes one document a vote, with its receipt as _id: it splits the
+// votes into lines and the lines into columns.
 var votesView = mongo.Pipeline{
-	{{Key: "$unwind", Value: "$votes"}},
-	{{Key: "$replaceRoot", Value: bson.D{{Key: "newRoot", Value: bson.D{{Key: "$mergeObjects", Value: bson.A{
-		"$votes",
-		bson.D{
-			{Key: "contest", Value: "$contest"},
-			{Key: "channel", Value: "$channel"},
-			{Key: "_id", Value: bson.D{{Key: "$concat", Value: bson.A{
-				bson.D{{Key: "$arrayElemAt", Value: bson.A{bson.D{{Key: "$split", Value: bson.A{"$_id", "/"}}}, 0}}},
-				".",
-				bson.D{{Key: "$toString", Value: "$votes.index"}},
-			}}}},
-		},
-	}}}}}}},
+	{{Key: "$project", Value: bson.D{
+		{Key: "contest", Value: 1},
+		{Key: "channel", Value: 1},
+		{Key: "box", Value: first(split("$_id", "/"))},
+		{Key: "line", Value: split("$votes", "\n")},
+	}}},
+	{{Key: "$unwind", Value: "$line"}},
+	{{Key: "$set", Value: bson.D{{Key: "line", Value: split("$line", "\t")}}}},
+	{{Key: "$project", Value: bson.D{
+		{Key: "_id", Value: bson.D{{Key: "$concat", Value: bson.A{"$box", ".", column(columnIndex)}}}},
+		{Key: "contest", Value: 1},
+		{Key: "channel", Value: 1},
+		{Key: "id", Value: column(columnID)},
+		{Key: "name", Value: column(columnName)},
+		{Key: "album", Value: column(columnAlbum)},
+		{Key: "year", Value: bson.D{{Key: "$toInt", Value: column(columnYear)}}},
+		{Key: "rank", Value: bson.D{{Key: "$divide", Value: bson.A{bson.D{{Key: "$toInt", Value: column(columnRank)}}, 100}}}},
+		{Key: "at", Value: bson.D{{Key: "$toDate", Value: bson.D{{Key: "$toLong", Value: column(columnAt)}}}}},
+		{Key: "state", Value: column(columnState)},
+		{Key: "reason", Value: column(columnReason)},
+		{Key: "field", Value: column(columnField)},
+		{Key: "voter", Value: column(columnVoter)},
+	}}},
 }
+
+func split(text, by string) bson.D { return bson.D{{Key: "$split", Value: bson.A{text, by}}} }
+
+func first(list bson.D) bson.D { return bson.D{{Key: "$arrayElemAt", Value: bson.A{list, 0}}} }
+
+func column(n int) bson.D { return bson.D{{Key: "$arrayElemAt", Value: bson.A{"$line", n}}} }

@@ -153,7 +153,8 @@ func TestAppendOnce(t *testing.T) {
 	}
 }
 
-// An entry without as many states as votes is not written.
+// An entry without as many states as votes is not written, nor one that would be
+// read otherwise than it was.
 func TestAppendWants(t *testing.T) {
 	j := open(t)
 	for _, states := range [][]events.State{nil, {events.Counted, events.Counted}} {
@@ -161,6 +162,11 @@ func TestAppendWants(t *testing.T) {
 		e.States = states
 		if _, err := j.Append(t.Context(), e); err == nil {
 			t.Errorf("%d states for one vote were written", len(states))
+		}
+	}
+	for _, name := range []string{"La\tTona", "La\nTona"} {
+		if _, err := j.Append(t.Context(), entry("box-1", "default", events.Vote{Name: name})); err == nil {
+			t.Errorf("%q was written", name)
 		}
 	}
 }
@@ -215,10 +221,10 @@ func TestPrepare(t *testing.T) {
 		}
 		return
 	}
-	mustAppend(t, j, entry("box-1", "default", events.Vote{Name: "La Tona"}, events.Vote{Name: "El Clubo"}))
+	mustAppend(t, j, entry("box-1", "default", events.Vote{Name: "La Tona"}, events.Vote{Name: "El Clubo", Rank: 950}))
 	var vote bson.M
 	err := db.Collection("votes").FindOne(t.Context(), bson.D{{Key: "_id", Value: "box-1.1"}}).Decode(&vote)
-	if err != nil || vote["name"] != "El Clubo" || vote["contest"] != "default" {
+	if err != nil || vote["name"] != "El Clubo" || vote["contest"] != "default" || vote["rank"] != 9.5 {
 		t.Errorf("view: %v, %v", vote, err)
 	}
 }

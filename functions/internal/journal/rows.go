@@ -46,8 +46,8 @@ const MaxPage = 1000
 // vote after it.
 const boxSpan = 2 * time.Minute
 
-// documentsAtOnce bounds what a query holds in memory: a box is up to about
-// half a megabyte.
+// documentsAtOnce bounds what a query holds in memory: a box is up to some
+// hundred kilobytes.
 const documentsAtOnce = 8
 
 // ErrCursor says that a cursor is not one that Page gave.
@@ -102,17 +102,17 @@ func (j *Journal) rows(ctx context.Context, f Filter, after string) iter.Seq2[pl
 		}
 		find := options.Find().SetBatchSize(documentsAtOnce).
 			SetSort(bson.D{{Key: "at", Value: -1}, {Key: "_id", Value: -1}})
-		for d, err := range j.documents(ctx, f.query(from), find) {
+		for e, err := range j.entries(ctx, f.query(from), find) {
 			if err != nil {
 				yield(placed{}, err)
 				return
 			}
-			for _, v := range slices.Backward(d.Votes) {
-				if !f.has(v) || d.ID == from.id && v.Index >= from.index {
+			for i := range slices.Backward(e.Box.Votes) {
+				row := e.row(i)
+				if !f.has(row) || e.ID == from.id && row.Vote.Index >= from.index {
 					continue
 				}
-				at := placed{d.row(v), cursor{d.At.UnixMilli(), d.ID, v.Index}}
-				if !yield(at, nil) {
+				if !yield(placed{row, cursor{e.at.UnixMilli(), e.ID, row.Vote.Index}}, nil) {
 					return
 				}
 			}
@@ -161,41 +161,49 @@ func (f Filter) query(after cursor) bson.D {
 }
 
 // has tells whether a vote of a box that the query chose is of the filter.
-func (f Filter) has(v vote) bool {
-	return (f.State == "" || v.State == f.State) &&
-		(f.From.IsZero() || !v.At.Before(f.From)) &&
-		(f.To.IsZero() || v.At.Before(f.To)) &&
-		(f.Band == "" || events.Fold(v.Name) == events.Fold(f.Band))
+func (f Filter) has(r Row) bool {
+	return (f.State == "" || r.State == f.State) &&
+		(f.From.IsZero() || !r.Vote.At.Before(f.From)) &&
+		(f.To.IsZero() || r.Vote.At.Before(f.To)) &&
+		(f.Band == "" || events.Fold(r.Vote.Name) == events.Fold(f.Band))
 }
 
-func (d document) row(v vote) Row {
+func (e Entry) row(i int) Row {
+	v := e.Box.Votes[i]
 	return Row{
-		Receipt: events.Receipt(boxOf(d.ID), int(v.Index)), Contest: d.Contest, Channel: d.Channel,
-		Vote: v.vote(), State: v.State,
+		Receipt: events.Receipt(e.Box.ID, v.Index), Contest: e.Box.Contest, Channel: e.Box.Channel,
+		Vote: v, State: e.States[i],
 	}
 }
 
-// documents runs a query and decodes what it finds.
-func (j *Journal) documents(ctx context.Context, query bson.D, find *options.FindOptionsBuilder) iter.Seq2[document, error] {
-	return func(yield func(document, error) bool) {
-		found, err := j.boxes.Find(ctx, query, find)
+// found is an entry and its time in the log.
+type found struct {
+	Entry
+	at time.Time
+}
+
+// entries runs a query and decodes what it finds.
+func (j *Journal) entries(ctx context.Context, query bson.D, find *options.FindOptionsBuilder) iter.Seq2[found, error] {
+	return func(yield func(found, error) bool) {
+		docs, err := j.boxes.Find(ctx, query, find)
 		if err != nil {
-			yield(document{}, fmt.Errorf("search the log: %w", err))
+			yield(found{}, fmt.Errorf("search the log: %w", err))
 			return
 		}
-		defer found.Close(context.WithoutCancel(ctx)) //nolint:errcheck // nothing is lost by it
-		for found.Next(ctx) {
+		defer docs.Close(context.WithoutCancel(ctx)) //nolint:errcheck // nothing is lost by it
+		for docs.Next(ctx) {
 			var d document
-			if err := found.Decode(&d); err != nil {
-				yield(document{}, fmt.Errorf("read the log: %w", err))
+			if err := docs.Decode(&d); err != nil {
+				yield(found{}, fmt.Errorf("read the log: %w", err))
 				return
 			}
-			if !yield(d, nil) {
+			e, err := d.entry()
+			if !yield(found{e, d.At}, err) || err != nil {
 				return
 			}
 		}
-		if err := found.Err(); err != nil {
-			yield(document{}, fmt.Errorf("read the log: %w", err))
+		if err := docs.Err(); err != nil {
+			yield(found{}, fmt.Errorf("read the log: %w", err))
 		}
 	}
 }
@@ -208,12 +216,8 @@ func (j *Journal) Entries(ctx context.Context, contest string) iter.Seq2[Entry, 
 		if contest != "" {
 			query = bson.D{{Key: "contest", Value: contest}}
 		}
-		for d, err := range j.documents(ctx, query, options.Find().SetBatchSize(documentsAtOnce)) {
-			if err != nil {
-				yield(Entry{}, err)
-				return
-			}
-			if !yield(d.entry(), nil) {
+		for e, err := range j.entries(ctx, query, options.Find().SetBatchSize(documentsAtOnce)) {
+			if !yield(e.Entry, err) {
 				return
 			}
 		}
@@ -233,9 +237,13 @@ func (j *Journal) Vote(ctx context.Context, boxID string, index int) (row Row, o
 		if err != nil {
 			return Row{}, false, fmt.Errorf("look for vote %s: %w", events.Receipt(boxID, index), err)
 		}
-		for _, v := range d.Votes {
-			if int(v.Index) == index {
-				return d.row(v), true, nil
+		e, err := d.entry()
+		if err != nil {
+			return Row{}, false, err
+		}
+		for i, v := range e.Box.Votes {
+			if v.Index == index {
+				return e.row(i), true, nil
 			}
 		}
 	}
@@ -246,7 +254,7 @@ func (j *Journal) Vote(ctx context.Context, boxID string, index int) (row Row, o
 type cursor struct {
 	at    int64 // Unix time in ms
 	id    string
-	index int32
+	index int
 }
 
 func (c cursor) String() string {
@@ -273,5 +281,5 @@ func parseCursor(text string) (cursor, error) {
 	if err != nil {
 		return cursor{}, ErrCursor
 	}
-	return cursor{at, parts[2], int32(index)}, nil
+	return cursor{at, parts[2], int(index)}, nil
 }
