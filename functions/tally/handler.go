@@ -27,17 +27,33 @@ type log interface {
 	Append(ctx context.Context, e journal.Entry) (attempt string, err error)
 }
 
+// maxAtWork is how many boxes are counted and logged at once. A box at work
+// takes about half a megabyte, one that waits only what was posted. More would
+// not be faster: Redis runs one script at a time.
+const maxAtWork = 32
+
 // tally brings each vote to its final state.
 type tally struct {
 	contests contests
 	counts   counter
 	journal  log
+	room     chan struct{} // one for each box at work
+}
+
+func newTally(contests contests, counts counter, journal log) tally {
+	return tally{contests, counts, journal, make(chan struct{}, maxAtWork)}
 }
 
 // handle counts the votes of a judged box, logs what became of them, and settles
 // the box. Each step may be repeated from the first, by this process or another,
 // whatever was done before: the end is the same. Only then the event is done.
 func (t tally) handle(ctx context.Context, e event.Event) error {
+	select {
+	case t.room <- struct{}{}:
+		defer func() { <-t.room }()
+	case <-ctx.Done():
+		return fmt.Errorf("wait to be counted: %w", ctx.Err())
+	}
 	entry, err := read(e)
 	if err != nil {
 		return stage.Poison(events.EventMalformed, err)

@@ -111,7 +111,7 @@ func newFixture(t *testing.T) fixture {
 	t.Cleanup(func() { _ = client.Close() })
 	store := counts.New(client)
 	log := &memory{entries: make(map[string]journal.Entry)}
-	return fixture{tally{roll{contest.ID: contest}, store, log}, store, log}
+	return fixture{newTally(roll{contest.ID: contest}, store, log), store, log}
 }
 
 func (f fixture) books(t *testing.T) books {
@@ -185,7 +185,7 @@ func TestKilledAnywhere(t *testing.T) {
 				for _, e := range judged("box") {
 					for _, at := range []int{first + 1, second + 1, 0, 0} { // 0 is never
 						k := &killed{tally: f.tally, at: at}
-						err := tally{f.contests, k, k}.handle(t.Context(), e)
+						err := newTally(f.contests, k, k).handle(t.Context(), e)
 						if at > 0 && at <= steps != errors.Is(err, errKilled) || at == 0 && err != nil {
 							t.Fatalf("killed at %d: %v", at, err)
 						}
@@ -209,7 +209,7 @@ func TestDeliveredAtOnce(t *testing.T) {
 	}
 	var delivering sync.WaitGroup
 	for _, e := range judged("box") {
-		for range 12 {
+		for range 2 * maxAtWork {
 			delivering.Go(func() {
 				if err := f.handle(t.Context(), e); err != nil {
 					t.Error(err)
@@ -227,6 +227,23 @@ func TestDeliveredAtOnce(t *testing.T) {
 	}
 	if got, want := f.books(t), clean.books(t); !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)
+	}
+}
+
+// A box that waits for room does so no longer than its sender.
+func TestWaitsForRoom(t *testing.T) {
+	f := newFixture(t)
+	for range maxAtWork {
+		f.room <- struct{}{}
+	}
+	gone, leave := context.WithCancel(t.Context())
+	leave()
+	if err := f.handle(gone, judged("box")[0]); !errors.Is(err, context.Canceled) {
+		t.Errorf("without room: %v", err)
+	}
+	<-f.room
+	if err := f.handle(t.Context(), judged("box")[0]); err != nil {
+		t.Errorf("with room: %v", err)
 	}
 }
 

@@ -36,8 +36,8 @@ func run(ctx context.Context, environ []string) error {
 		return err
 	}
 	go prepare(ctx, log)
-	t := tally{contests: contests, counts: store, journal: log}
-	return serve.HTTP(ctx, cfg.Port, stage.New(t.handle), log.Close, store.Close)
+	tally := newTally(contests, store, log)
+	return serve.HTTP(ctx, cfg.Port, stage.New(tally.handle), log.Close, store.Close)
 }
 
 // prepare makes the log's indexes. Votes are counted without them, so failing
