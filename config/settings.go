@@ -1,0 +1,109 @@
+package config
+
+import (
+	"fmt"
+	"log/slog"
+	"time"
+)
+
+// Server is what each function is told about itself.
+type Server struct {
+	Port     int        `env:"PORT" envDefault:"8080"` // 0 picks a free one
+	LogLevel slog.Level `env:"LOG_LEVEL" envDefault:"info"`
+}
+
+func (s Server) check() []error {
+	if s.Port < 0 || s.Port > 65535 {
+		return []error{fmt.Errorf("PORT: %d is not a port", s.Port)}
+	}
+	return nil
+}
+
+// Kafka says how to reach the brokers. Without further settings it is in plain
+// text and without a login.
+type Kafka struct {
+	Broker string `env:"KAFKA_BROKER,required,notEmpty"` // host:port, or several with commas
+	// DeliveryTimeout is how long Kafka may take to confirm an event before the
+	// sender is told to try again.
+	DeliveryTimeout time.Duration `env:"KAFKA_DELIVERY_TIMEOUT" envDefault:"10s"`
+
+	TLS     bool   `env:"KAFKA_TLS"`
+	TLSCA   string `env:"KAFKA_TLS_CA"`   // PEM; empty: the system's
+	TLSCert string `env:"KAFKA_TLS_CERT"` // PEM; empty: no client certificate
+	TLSKey  Secret `env:"KAFKA_TLS_KEY"`  // PEM
+
+	Mechanism string `env:"KAFKA_SASL_MECHANISM"` // PLAIN, SCRAM-SHA-256, SCRAM-SHA-512; empty: no login
+	Username  string `env:"KAFKA_USERNAME"`
+	Password  Secret `env:"KAFKA_PASSWORD"`
+}
+
+func (k Kafka) check() []error {
+	var faults []error
+	if k.DeliveryTimeout < 100*time.Millisecond || k.DeliveryTimeout > time.Minute {
+		faults = append(faults, fmt.Errorf("KAFKA_DELIVERY_TIMEOUT: %s is not between 100ms and 1m", k.DeliveryTimeout))
+	}
+	if !k.TLS && (k.TLSCA != "" || k.TLSCert != "" || k.TLSKey != "") {
+		faults = append(faults, fmt.Errorf("KAFKA_TLS: is not true, but KAFKA_TLS_CA, _CERT or _KEY is set"))
+	}
+	if (k.TLSCert == "") != (k.TLSKey == "") {
+		faults = append(faults, fmt.Errorf("KAFKA_TLS_CERT: goes with KAFKA_TLS_KEY, and one is not set"))
+	}
+	switch k.Mechanism {
+	case "PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512":
+		if k.Username == "" || k.Password == "" {
+			faults = append(faults, fmt.Errorf("KAFKA_SASL_MECHANISM: needs KAFKA_USERNAME and KAFKA_PASSWORD"))
+		}
+	case "":
+		if k.Username != "" || k.Password != "" {
+			faults = append(faults, fmt.Errorf("KAFKA_SASL_MECHANISM: is not set, but KAFKA_USERNAME or KAFKA_PASSWORD is"))
+		}
+	default:
+		faults = append(faults, fmt.Errorf("KAFKA_SASL_MECHANISM: %q is not PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512", k.Mechanism))
+	}
+	return faults
+}
+
+// Security returns librdkafka's settings for TLS and login, with the secrets in
+// them: they are not for printing.
+func (k Kafka) Security() map[string]string {
+	protocol := map[[2]bool]string{
+		{false, false}: "plaintext",
+		{false, true}:  "sasl_plaintext",
+		{true, false}:  "ssl",
+		{true, true}:   "sasl_ssl",
+	}[[2]bool{k.TLS, k.Mechanism != ""}]
+	settings := map[string]string{"security.protocol": protocol}
+	for name, value := range map[string]string{
+		"ssl.ca.pem":          k.TLSCA,
+		"ssl.certificate.pem": k.TLSCert,
+		"ssl.key.pem":         k.TLSKey.Reveal(),
+		"sasl.mechanism":      k.Mechanism,
+		"sasl.username":       k.Username,
+		"sasl.password":       k.Password.Reveal(),
+	} {
+		if value != "" {
+			settings[name] = value
+		}
+	}
+	return settings
+}
+
+// Redis says where the counts are.
+type Redis struct {
+	// URL is redis://host:port/db, rediss:// for TLS, or a list of host:port with
+	// commas, which is a Redis Cluster. It should not hold a password.
+	URL      string `env:"REDIS_URL,required,notEmpty"`
+	Password Secret `env:"REDIS_PASSWORD"`
+}
+
+// Mongo says where the log is.
+type Mongo struct {
+	URL      Secret `env:"MONGO_URL,required,notEmpty"` // mongodb://…; it may hold a password
+	Database string `env:"MONGO_DATABASE" envDefault:"marimba"`
+}
+
+// Voters holds the key from which the voters' keys are made. If it changes
+// while a contest runs, every voter is a new one.
+type Voters struct {
+	Secret Secret `env:"VOTER_SECRET,required,notEmpty"`
+}
