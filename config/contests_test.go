@@ -225,7 +225,7 @@ func FuzzReadContest(f *testing.F) {
 }
 
 // A function starts from zero with each vote that wakes it: reading the
-// built-in contests must not be felt. It takes about 1 ms.
+// built-in contests must not be felt. It takes less than 1 ms.
 func BenchmarkBuiltInContests(b *testing.B) {
 	for b.Loop() {
 		if _, err := (Contests{}).Load(); err != nil {
