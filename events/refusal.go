@@ -49,6 +49,17 @@ const (
 	TooLate        Code = "too_late"
 )
 
+// Codes for a request that cannot be answered as it stands, whatever it holds.
+const (
+	RouteUnknown       Code = "route_unknown"
+	MethodNotAllowed   Code = "method_not_allowed"
+	ParameterMalformed Code = "parameter_malformed"
+	TokenRequired      Code = "token_required"
+	VoteUnknown        Code = "vote_unknown"
+	Busy               Code = "busy"
+	Unavailable        Code = "unavailable"
+)
+
 // Refusal says why something was not taken: a stable code, the field it
 // concerns ("" for the whole), and the values that a message about it names,
 // such as {"max": "120"}. A refusal is data, not a failure: sending the same
