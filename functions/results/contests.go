@@ -1,0 +1,138 @@
+package main
+
+import (
+	"net/http"
+	"strings"
+	"time"
+
+	"marimba/events"
+)
+
+// Phases of a contest.
+const (
+	before = "before"
+	open   = "open"
+	closed = "closed"
+)
+
+type contestLine struct {
+	ID       string            `json:"id"`
+	Title    map[string]string `json:"title"`
+	Phase    string            `json:"phase"`
+	OpensAt  *time.Time        `json:"opens_at"`
+	ClosesAt *time.Time        `json:"closes_at"`
+}
+
+type contestSheet struct {
+	contestLine
+	OpenRoster    bool            `json:"open_roster"`
+	AlbumRequired bool            `json:"album_required"`
+	VoterRequired bool            `json:"voter_required"`
+	RankMode      events.RankMode `json:"rank_mode"`
+	RankMax       hundredths      `json:"rank_max"`
+	YearMin       int32           `json:"year_min"`
+	YearMax       *int32          `json:"year_max"`
+	Limit         limit           `json:"limit"`
+	Points        []int64         `json:"points"`
+	Standing      events.Metric   `json:"standing"`
+	TieBreak      []events.Metric `json:"tie_break"`
+	MeanFrom      int64           `json:"mean_from"`
+	Bands         []rosterBand    `json:"bands"`
+}
+
+type limit struct {
+	Mode  events.LimitMode `json:"mode"`
+	Votes *int64           `json:"votes"`
+}
+
+type rosterBand struct {
+	Name    string        `json:"name"`
+	Aliases []string      `json:"aliases"`
+	Albums  []rosterAlbum `json:"albums"`
+}
+
+type rosterAlbum struct {
+	Title   string   `json:"title"`
+	Aliases []string `json:"aliases"`
+	Year    *int32   `json:"year"`
+}
+
+func (r *results) listContests(w http.ResponseWriter, req *http.Request) error {
+	list := struct {
+		Contests []contestLine `json:"contests"`
+	}{[]contestLine{}}
+	for _, id := range r.contests.IDs() {
+		if c, ok := r.contests.Contest(id); ok {
+			list.Contests = append(list.Contests, lineOf(c, r.now()))
+		}
+	}
+	return write(w, req, forAMoment, "", list)
+}
+
+func (r *results) showContest(w http.ResponseWriter, req *http.Request) error {
+	c, err := r.contestOf(req)
+	if err != nil {
+		return err
+	}
+	sheet := contestSheet{
+		contestLine: lineOf(c, r.now()),
+		OpenRoster:  c.OpenRoster, AlbumRequired: c.AlbumRequired, VoterRequired: c.VoterRequired,
+		RankMode: c.RankMode, RankMax: hundredths(c.RankMax), YearMin: c.YearMin, YearMax: unlessZero(c.YearMax),
+		Limit:  limit{c.Limit.Mode, unlessZero(c.Limit.N)},
+		Points: listed(c.Points), Standing: c.Standing, TieBreak: listed(c.TieBreak), MeanFrom: c.MeanFrom,
+		Bands: make([]rosterBand, len(c.Bands)),
+	}
+	for i, band := range c.Bands {
+		entry := rosterBand{band.Name, listed(band.Aliases), make([]rosterAlbum, len(band.Albums))}
+		for k, album := range band.Albums {
+			entry.Albums[k] = rosterAlbum{album.Title, listed(album.Aliases), unlessZero(album.Year)}
+		}
+		sheet.Bands[i] = entry
+	}
+	return write(w, req, forAMoment, "", sheet)
+}
+
+func lineOf(c events.Contest, now time.Time) contestLine {
+	line := contestLine{ID: c.ID, Title: c.Title, Phase: open, OpensAt: timeOrNull(c.OpensAt), ClosesAt: timeOrNull(c.ClosesAt)}
+	switch {
+	case !c.OpensAt.IsZero() && now.Before(c.OpensAt):
+		line.Phase = before
+	case !c.ClosesAt.IsZero() && !now.Before(c.ClosesAt):
+		line.Phase = closed
+	}
+	return line
+}
+
+func timeOrNull(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	return &t
+}
+
+// unlessZero is null for what a contest leaves out.
+func unlessZero[N int32 | int64](n N) *N {
+	if n == 0 {
+		return nil
+	}
+	return &n
+}
+
+// listed is a list that JSON writes as one, even if it is empty.
+func listed[T any](list []T) []T {
+	if list == nil {
+		return []T{}
+	}
+	return list
+}
+
+// sameTag reports whether a request's reader has what the tag names already.
+func sameTag(req *http.Request, tag string) bool {
+	for _, have := range strings.Split(req.Header.Get("If-None-Match"), ",") {
+		have = strings.TrimPrefix(strings.TrimSpace(have), "W/")
+		if have == "*" || have == `"`+tag+`"` {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,186 @@
+package main
+
+import (
+	"context"
+	"encoding/hex"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+
+	"marimba/events"
+	"marimba/functions/internal/journal"
+)
+
+// located is where Redis knows a vote by its id.
+type located interface {
+	StateOf(ctx context.Context, c events.Contest, voterKey []byte, id string) (events.State, bool, error)
+}
+
+// pending is what a vote is that Kafka has and no log yet: it is on its way.
+const pending events.State = "pending"
+
+// A vote is taken to be on its way for this long after its receipt; a clock may
+// run ahead of ours by this much.
+const (
+	pendingFor = time.Hour
+	clockSkew  = time.Minute
+)
+
+// voteAnswer is what became of a vote that was asked for by its id.
+type voteAnswer struct {
+	Contest string       `json:"contest"`
+	ID      string       `json:"id"`
+	State   events.State `json:"state"`
+}
+
+// showReceipt tells what became of one vote: exactly, from the log. Who has the
+// receipt may see it; id and voter's key are shown with the token only.
+func (r *results) showReceipt(w http.ResponseWriter, req *http.Request) error {
+	full, err := r.access.given(req)
+	if err != nil {
+		return err
+	}
+	receipt := req.PathValue("receipt")
+	box, index, ok := parseReceipt(receipt)
+	if !ok {
+		return events.Refuse(events.VoteUnknown, "receipt")
+	}
+	done, err := r.search(req.Context())
+	if err != nil {
+		return err
+	}
+	defer done()
+	row, found, err := r.journal.Vote(req.Context(), box, index)
+	if err != nil {
+		return err
+	}
+	if found {
+		return write(w, req, keptBy(full), "", rowOf(row, full))
+	}
+	if at, ok := timeOf(box); ok && r.onItsWay(at) {
+		return write(w, req, keptBy(full), "", struct {
+			Receipt string       `json:"receipt"`
+			State   events.State `json:"state"`
+		}{receipt, pending})
+	}
+	return events.Refuse(events.VoteUnknown, "receipt")
+}
+
+// findVote tells what became of the vote of an id, as far as Redis knows. An id
+// belongs to its voter: of a vote that named one it is known under the voter's
+// key only, which is not public. All else is told by a receipt.
+func (r *results) findVote(w http.ResponseWriter, req *http.Request) error {
+	full, err := r.access.given(req)
+	if err != nil {
+		return err
+	}
+	c, err := r.contestOf(req)
+	if err != nil {
+		return err
+	}
+	q := parameters(req)
+	key, err := hex.DecodeString(q.text("voter_key"))
+	if err != nil || len(key) > 64 {
+		q.refuse("voter_key", "hexadecimal")
+	}
+	if err := q.refusal(); err != nil {
+		return err
+	}
+	if len(key) > 0 && !full {
+		return events.Refuse(events.TokenRequired, "")
+	}
+	id := req.PathValue("id")
+	if !events.IsID(id) {
+		return events.Refuse(events.VoteUnknown, "id")
+	}
+	state, known, err := r.counts.StateOf(req.Context(), c, key, id)
+	if err != nil {
+		return err
+	}
+	if !known {
+		at, ok := timeOf(id)
+		if !ok || !r.onItsWay(at) {
+			return events.Refuse(events.VoteUnknown, "id")
+		}
+		state = pending
+	}
+	return write(w, req, keptBy(full), "", voteAnswer{c.ID, id, state})
+}
+
+func (r *results) onItsWay(at time.Time) bool {
+	age := r.now().Sub(at)
+	return age < pendingFor && age > -clockSkew
+}
+
+// parseReceipt takes "<box id>.<index>" apart.
+func parseReceipt(receipt string) (box string, index int, ok bool) {
+	at := strings.LastIndexByte(receipt, '.')
+	if at < 0 || !events.IsID(receipt[:at]) {
+		return "", 0, false
+	}
+	index, err := strconv.Atoi(receipt[at+1:])
+	if err != nil || index < 0 || index >= events.MaxBoxVotes || strconv.Itoa(index) != receipt[at+1:] {
+		return "", 0, false
+	}
+	return receipt[:at], index, true
+}
+
+// timeOf is the time in an id that is a UUID of version 7 (RFC 9562, 5.7): its
+// first 48 bits are Unix time in ms.
+func timeOf(id string) (time.Time, bool) {
+	u, err := uuid.Parse(id)
+	if err != nil || u.Version() != 7 {
+		return time.Time{}, false
+	}
+	var ms int64
+	for _, b := range u[:6] {
+		ms = ms<<8 | int64(b)
+	}
+	return time.UnixMilli(ms).UTC(), true
+}
+
+func keptBy(full bool) string {
+	if full {
+		return forNobody
+	}
+	return forAMoment
+}
+
+// row is a vote as the log shows it.
+type row struct {
+	Receipt string         `json:"receipt"`
+	Contest string         `json:"contest"`
+	Channel events.Channel `json:"channel"`
+	At      time.Time      `json:"at"`
+	Name    string         `json:"name"`
+	Album   string         `json:"album"`
+	Year    int32          `json:"year"`
+	Rank    hundredths     `json:"rank"`
+	State   events.State   `json:"state"`
+	Reason  events.Code    `json:"reason,omitempty"` // why it was refused
+	Field   string         `json:"field,omitempty"`  // which the reason concerns
+	Cause   string         `json:"cause,omitempty"`  // why it is dead
+	*private
+}
+
+// private is what a row shows with the token only.
+type private struct {
+	ID       string `json:"id"`
+	VoterKey string `json:"voter_key"` // hexadecimal; empty: none
+}
+
+func rowOf(from journal.Row, full bool) row {
+	v := from.Vote
+	out := row{
+		Receipt: from.Receipt, Contest: from.Contest, Channel: from.Channel, At: v.At,
+		Name: v.Name, Album: v.Album, Year: v.Year, Rank: hundredths(v.Rank),
+		State: from.State, Reason: v.Reason, Field: v.Field, Cause: from.Cause,
+	}
+	if full {
+		out.private = &private{v.ID, hex.EncodeToString(v.VoterKey)}
+	}
+	return out
+}

@@ -1,0 +1,253 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"iter"
+	"slices"
+	"sync"
+	"time"
+
+	"marimba/config"
+	"marimba/events"
+	"marimba/functions/internal/counts"
+	"marimba/functions/internal/journal"
+)
+
+var errAway = errors.New("away")
+
+// redisTwin is counts in memory.
+type redisTwin struct {
+	mu      sync.Mutex
+	votes   counts.Histogram
+	version int64
+	figures counts.Figures
+	pending map[events.State]int64
+	seconds []counts.Second
+	minutes []counts.Minute
+	newest  []counts.Recent
+	known   map[string]events.State // by id and voter's key
+	away    error
+	tallied int           // how often the tally was read
+	asked   chan struct{} // if set, gets an entry each time that the version is read
+}
+
+func (r *redisTwin) Version(context.Context, events.Contest) (int64, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.asked != nil {
+		select {
+		case r.asked <- struct{}{}:
+		default:
+		}
+	}
+	return r.version, r.away
+}
+
+func (r *redisTwin) Tally(context.Context, events.Contest) (counts.Histogram, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.tallied++
+	copied := make(counts.Histogram)
+	for band, albums := range r.votes {
+		copied[band] = make(map[string]map[int32]int64)
+		for title, ranks := range albums {
+			copied[band][title] = make(map[int32]int64)
+			for rank, n := range ranks {
+				copied[band][title][rank] = n
+			}
+		}
+	}
+	return copied, r.away
+}
+
+// vote counts n more votes of a band.
+func (r *redisTwin) vote(band string, n int64) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.votes == nil {
+		r.votes = make(counts.Histogram)
+	}
+	if r.votes[band] == nil {
+		r.votes[band] = map[string]map[int32]int64{"Uno": {100: 0}}
+	}
+	r.votes[band]["Uno"][100] += n
+	r.version++
+}
+
+func (r *redisTwin) leave(err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.away = err
+}
+
+func (r *redisTwin) Figures(context.Context, events.Contest) (counts.Figures, error) {
+	return r.figures, r.away
+}
+
+func (r *redisTwin) Pending(context.Context, events.Contest) (map[events.State]int64, error) {
+	return r.pending, r.away
+}
+
+func (r *redisTwin) Seconds(_ context.Context, _ events.Contest, from, to time.Time) ([]counts.Second, error) {
+	return slices.DeleteFunc(slices.Clone(r.seconds), func(s counts.Second) bool { return s.At.Before(from) || !s.At.Before(to) }), r.away
+}
+
+func (r *redisTwin) Minutes(_ context.Context, _ events.Contest, from, to time.Time) ([]counts.Minute, error) {
+	return slices.DeleteFunc(slices.Clone(r.minutes), func(m counts.Minute) bool { return m.At.Before(from) || !m.At.Before(to) }), r.away
+}
+
+func (r *redisTwin) Newest(_ context.Context, n int, of ...events.Contest) ([]counts.Recent, error) {
+	var out []counts.Recent
+	for _, v := range r.newest {
+		if slices.ContainsFunc(of, func(c events.Contest) bool { return c.ID == v.Contest }) && len(out) < n {
+			out = append(out, v)
+		}
+	}
+	return out, r.away
+}
+
+func (r *redisTwin) StateOf(_ context.Context, c events.Contest, key []byte, id string) (events.State, bool, error) {
+	state, ok := r.known[c.ID+"/"+id+"/"+string(key)]
+	return state, ok, r.away
+}
+
+// mongoTwin is a journal in memory.
+type mongoTwin struct {
+	rows    []journal.Row // newest first
+	breaks  int           // if set, Rows fails after so many
+	dead    []journal.DeadLetter
+	deads   int // how often dead votes were counted
+	away    error
+	asked   journal.Filter
+	entered chan struct{} // if set, a page says that it was asked for
+	hold    chan struct{} // if set, a page waits for it
+}
+
+func (m *mongoTwin) Page(ctx context.Context, f journal.Filter, after string, limit int) ([]journal.Row, string, error) {
+	m.asked = f
+	if m.hold != nil {
+		m.entered <- struct{}{}
+		select {
+		case <-m.hold:
+		case <-ctx.Done():
+			return nil, "", ctx.Err()
+		}
+	}
+	if m.away != nil {
+		return nil, "", m.away
+	}
+	at := 0
+	if after != "" {
+		at = slices.IndexFunc(m.rows, func(r journal.Row) bool { return r.Receipt == after }) + 1
+		if at == 0 {
+			return nil, "", journal.ErrCursor
+		}
+	}
+	rest := m.rows[at:]
+	if len(rest) <= limit {
+		return rest, "", nil
+	}
+	return rest[:limit], rest[limit-1].Receipt, nil
+}
+
+func (m *mongoTwin) Rows(_ context.Context, f journal.Filter) iter.Seq2[journal.Row, error] {
+	m.asked = f
+	return func(yield func(journal.Row, error) bool) {
+		if m.away != nil {
+			yield(journal.Row{}, m.away)
+			return
+		}
+		for i, row := range m.rows {
+			if m.breaks > 0 && i == m.breaks {
+				yield(journal.Row{}, errAway)
+				return
+			}
+			if !yield(row, nil) {
+				return
+			}
+		}
+	}
+}
+
+func (m *mongoTwin) Vote(_ context.Context, box string, index int) (journal.Row, bool, error) {
+	for _, row := range m.rows {
+		if row.Receipt == events.Receipt(box, index) {
+			return row, true, m.away
+		}
+	}
+	return journal.Row{}, false, m.away
+}
+
+func (m *mongoTwin) DeadVotes(_ context.Context, contest string) (map[events.Channel]int64, error) {
+	m.deads++
+	out := make(map[events.Channel]int64)
+	for _, d := range m.dead {
+		if d.Contest == contest {
+			out[d.Channel] += d.Votes
+		}
+	}
+	return out, m.away
+}
+
+func (m *mongoTwin) Dead(_ context.Context, state journal.ShelfState, contest string) iter.Seq2[journal.DeadLetter, error] {
+	return func(yield func(journal.DeadLetter, error) bool) {
+		if m.away != nil {
+			yield(journal.DeadLetter{}, m.away)
+			return
+		}
+		for _, d := range m.dead {
+			if d.State == state && (contest == "" || d.Contest == contest) && !yield(d, nil) {
+				return
+			}
+		}
+	}
+}
+
+// roll is contests in memory.
+type roll []events.Contest
+
+func (r roll) Contest(id string) (events.Contest, bool) {
+	i := slices.IndexFunc(r, func(c events.Contest) bool { return c.ID == id })
+	if i < 0 {
+		return events.Contest{}, false
+	}
+	return r[i], true
+}
+
+func (r roll) IDs() []string {
+	var ids []string
+	for _, c := range r {
+		ids = append(ids, c.ID)
+	}
+	return ids
+}
+
+var twoContests = roll{
+	{
+		ID: "default", Title: map[string]string{"es": "Abierta", "en": "Open"}, OpenRoster: true,
+		RankMode: events.Position, RankMax: 100, YearMin: 1900, Standing: events.ByVotes, MeanFrom: 1,
+	},
+	{
+		ID: "rock", Title: map[string]string{"es": "Roca", "en": "Rock"}, RankMode: events.Position, RankMax: 1000, YearMin: 1970, YearMax: 2030,
+		OpensAt: noon.Add(-time.Hour), ClosesAt: noon.Add(time.Hour), Limit: events.Limit{Mode: events.PerContest, N: 5},
+		Points: []int64{12, 10}, Standing: events.ByPoints, TieBreak: []events.Metric{events.ByVotes}, MeanFrom: 2,
+		Bands: []events.Band{{Name: "Trébol", Aliases: []string{"T"}, Albums: []events.Album{{Title: "Uno", Year: 1999}, {Title: "Dos"}}}},
+	},
+}
+
+const token config.Secret = "open sesame"
+
+// house is results on twins, at noon.
+type house struct {
+	*results
+	redis *redisTwin
+	mongo *mongoTwin
+}
+
+func newHouse(ctx context.Context) *house {
+	h := &house{redis: &redisTwin{known: make(map[string]events.State)}, mongo: &mongoTwin{}}
+	h.results = newResults(ctx, twoContests, h.redis, h.mongo, token)
+	h.now = func() time.Time { return noon }
+	return h
+}
