@@ -130,4 +130,3 @@ func (s *getInfo) ReturnInfo(ctx context.Context, in *confproto.RequestId) (*con
 	}
 	return &confproto.ReplyInfo{Info: "accepted " + r.GetReceipt()}, nil
 }
-

@@ -21,11 +21,11 @@ const maxUnanswered = 1_000
 func (s *votes) CastStream(stream grpc.BidiStreamingServer[marimbav1.CastStreamRequest, marimbav1.CastStreamReply]) error {
 	ctx, cancel := context.WithCancel(stream.Context())
 	defer cancel()
+	room := make(chan struct{}, maxUnanswered)
 	replies := make(chan *marimbav1.CastStreamReply, maxUnanswered)
 	sent := make(chan error, 1)
-	go func() { sent <- reply(stream, replies, cancel) }()
+	go func() { sent <- reply(stream, replies, room, cancel) }()
 
-	room := make(chan struct{}, maxUnanswered)
 	var casting sync.WaitGroup
 	received := s.receive(ctx, stream, func(in *marimbav1.CastStreamRequest) bool {
 		select {
@@ -34,10 +34,9 @@ func (s *votes) CastStream(stream grpc.BidiStreamingServer[marimbav1.CastStreamR
 			return false
 		}
 		casting.Go(func() {
-			// replies has room for every vote that room admits, so this never waits
-			// for a client that does not read.
+			// replies has a place for every vote in the room, so this never waits for a
+			// client that does not read.
 			replies <- &marimbav1.CastStreamReply{Seq: in.GetSeq(), Result: s.castOne(ctx, in.GetVote())}
-			<-room
 		})
 		return true
 	})
@@ -62,17 +61,18 @@ func (s *votes) receive(ctx context.Context, stream grpc.BidiStreamingServer[mar
 	}
 }
 
-// reply sends what comes out of replies. When the client is gone it goes on
-// reading, so that nobody waits for it.
-func reply(stream grpc.BidiStreamingServer[marimbav1.CastStreamRequest, marimbav1.CastStreamReply], replies <-chan *marimbav1.CastStreamReply, gone context.CancelFunc) error {
+// reply sends what comes out of replies; a vote leaves the room when its reply
+// is on its way. When the client is gone it goes on reading, so that nobody
+// waits for it.
+func reply(stream grpc.BidiStreamingServer[marimbav1.CastStreamRequest, marimbav1.CastStreamReply], replies <-chan *marimbav1.CastStreamReply, room <-chan struct{}, gone context.CancelFunc) error {
 	var failed error
 	for r := range replies {
-		if failed != nil {
-			continue
+		if failed == nil {
+			if failed = stream.Send(r); failed != nil {
+				gone()
+			}
 		}
-		if failed = stream.Send(r); failed != nil {
-			gone()
-		}
+		<-room
 	}
 	return failed
 }
