@@ -52,6 +52,28 @@ func TestRestoreGivesTheSameCounts(t *testing.T) {
 					}
 					check(t, s, live, want)
 
+					// A recount of the same log, without Redis, says the same.
+					again := NewRecount(live)
+					for _, l := range log {
+						if err := again.Add(l.entry, l.states); err != nil {
+							t.Fatal(err)
+						}
+					}
+					tally, err := s.Tally(ctx, live)
+					if err != nil {
+						t.Fatal(err)
+					}
+					figures, err := s.Figures(ctx, live)
+					if err != nil {
+						t.Fatal(err)
+					}
+					if err := again.Tally().Differ(tally); err != nil {
+						t.Errorf("recount differs from Redis: %v", err)
+					}
+					if err := again.Figures().Differ(figures); err != nil {
+						t.Errorf("recount differs from Redis: %v", err)
+					}
+
 					// The next votes are decided as if nothing had happened.
 					for n := range 10 {
 						e := d.entry(live, 100+n)
@@ -114,4 +136,30 @@ func TestReplaceDoesNotDependOnOrder(t *testing.T) {
 			}
 		}
 	})
+}
+
+// A difference between two boards or figures is found on either side, and named.
+func TestDiffer(t *testing.T) {
+	board := func(n int64) Histogram { return Histogram{"Alux Nahual": {"Conquista": {100: n}}} }
+	if err := board(3).Differ(board(3)); err != nil {
+		t.Errorf("same boards: %v", err)
+	}
+	for say, pair := range map[string][2]Histogram{
+		"other number":  {board(3), board(2)},
+		"only one side": {board(3), {}},
+		"only other":    {{}, board(3)},
+	} {
+		if err := pair[0].Differ(pair[1]); err == nil || !strings.Contains(err.Error(), "Alux Nahual, Conquista") {
+			t.Errorf("%s: %v", say, err)
+		}
+	}
+	figures := func(n int64) Figures {
+		return Figures{Votes: map[events.Channel]map[events.State]int64{events.ByGRPC: {events.Counted: n}}}
+	}
+	if err := figures(3).Differ(figures(3)); err != nil {
+		t.Errorf("same figures: %v", err)
+	}
+	if err := figures(3).Differ(figures(2)); err == nil || !strings.Contains(err.Error(), "grpc counted: 3 and 2") {
+		t.Errorf("other figures: %v", err)
+	}
 }

@@ -1,0 +1,152 @@
+package counts
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+
+	"marimba/events"
+)
+
+// Recount adds up what the log says of one contest, without Redis. It is what
+// the counts in Redis are held against. It takes memory for each band, album and
+// rank and, in mode replace, for each voter.
+type Recount struct {
+	contest events.Contest
+	tally   Histogram
+	latest  map[string]held // in mode replace: by voter's key
+	figures Figures
+}
+
+// held is the vote of a voter that counts, in mode replace.
+type held struct {
+	at     int64
+	member string
+	vote   events.Vote
+}
+
+// NewRecount returns a recount to which nothing was added yet.
+func NewRecount(c events.Contest) *Recount {
+	return &Recount{
+		contest: c, tally: make(Histogram), latest: make(map[string]held),
+		figures: Figures{
+			Votes:   make(map[events.Channel]map[events.State]int64),
+			Reasons: make(map[events.Code]int64),
+		},
+	}
+}
+
+// Add adds an entry of the log with the states that the log holds. The entries
+// may come in any order, each once.
+func (r *Recount) Add(e Entry, states []events.State) error {
+	if len(states) != len(e.Box.Votes) {
+		return fmt.Errorf("recount %s: %d states for %d votes", e.ID, len(states), len(e.Box.Votes))
+	}
+	channel := r.figures.Votes[e.Box.Channel]
+	if channel == nil {
+		channel = make(map[events.State]int64)
+		r.figures.Votes[e.Box.Channel] = channel
+	}
+	for i, v := range e.Box.Votes {
+		channel[states[i]]++
+		switch states[i] {
+		case events.Refused:
+			r.figures.Reasons[v.Reason]++
+		case events.Counted:
+			r.count(v)
+		}
+	}
+	return nil
+}
+
+func (r *Recount) count(v events.Vote) {
+	if r.contest.Limit.Mode != events.Replace || len(v.VoterKey) == 0 {
+		r.tally.add(v, 1)
+		return
+	}
+	mine := held{v.At.UnixMilli(), placeOf(r.contest, v).id.member, v}
+	other, ok := r.latest[string(v.VoterKey)]
+	if ok {
+		r.figures.Replaced++
+		if mine.at < other.at || mine.at == other.at && mine.member < other.member {
+			return
+		}
+		r.tally.add(other.vote, -1)
+	}
+	r.latest[string(v.VoterKey)] = mine
+	r.tally.add(v, 1)
+}
+
+// add adds votes to what a vote is for, and drops what comes to nothing.
+func (h Histogram) add(v events.Vote, n int64) {
+	albums := h[v.Name]
+	if albums == nil {
+		albums = make(map[string]map[int32]int64)
+		h[v.Name] = albums
+	}
+	ranks := albums[v.Album]
+	if ranks == nil {
+		ranks = make(map[int32]int64)
+		albums[v.Album] = ranks
+	}
+	if ranks[v.Rank] += n; ranks[v.Rank] != 0 {
+		return
+	}
+	delete(ranks, v.Rank)
+	if len(ranks) == 0 {
+		delete(albums, v.Album)
+	}
+	if len(albums) == 0 {
+		delete(h, v.Name)
+	}
+}
+
+// Tally is what Store.Tally should say.
+func (r *Recount) Tally() Histogram { return r.tally.folded() }
+
+// Figures is what Store.Figures should say.
+func (r *Recount) Figures() Figures { return r.figures }
+
+// Votes is the number of votes that are on a board.
+func (h Histogram) Votes() int64 {
+	var n int64
+	for _, albums := range h {
+		n += votesIn(albums)
+	}
+	return n
+}
+
+// Differ returns an error that names the first difference between two boards, or
+// nil if they are the same.
+func (h Histogram) Differ(other Histogram) error {
+	for _, pair := range [...][2]Histogram{{h, other}, {other, h}} {
+		for band, albums := range pair[0] {
+			for album, ranks := range albums {
+				if !maps.Equal(ranks, pair[1][band][album]) {
+					return fmt.Errorf("%s, %s: ranks %v and %v", band, album, h[band][album], other[band][album])
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// Differ returns an error that names the differences between two figures, or nil
+// if they are the same.
+func (f Figures) Differ(other Figures) error {
+	var faults []error
+	for _, channel := range events.Channels {
+		for _, state := range events.States {
+			if a, b := f.Votes[channel][state], other.Votes[channel][state]; a != b {
+				faults = append(faults, fmt.Errorf("%s %s: %d and %d", channel, state, a, b))
+			}
+		}
+	}
+	if f.Replaced != other.Replaced {
+		faults = append(faults, fmt.Errorf("replaced: %d and %d", f.Replaced, other.Replaced))
+	}
+	if !maps.Equal(f.Reasons, other.Reasons) {
+		faults = append(faults, fmt.Errorf("reasons: %v and %v", f.Reasons, other.Reasons))
+	}
+	return errors.Join(faults...)
+}
