@@ -13,55 +13,28 @@ import (
 	"time"
 )
 
-// build compiles the targets into bin, one after the other, as go build uses
-// all cores by itself. What is built already costs a second or two.
+// build builds targets into a folder. Nothing is said as long as nothing has to
+// be compiled.
 func build(root, bin string, targets []target) error {
-	p := newProgress(os.Stderr)
-	defer p.stop()
+	p := &progress{out: os.Stderr, live: isTerminal(os.Stderr), began: time.Now()}
 	for _, t := range targets {
-		go p.expect(stale(root, t))
+		go p.expect(stale(filepath.Join(root, t.dir), t.packages))
 	}
 	for _, t := range targets {
-		if err := compile(root, bin, t, p); err != nil {
-			return err
+		args := append([]string{"build", "-v", "-o", bin + string(filepath.Separator)}, t.packages...)
+		if err := compile(filepath.Join(root, t.dir), args, p); err != nil {
+			return fmt.Errorf("build %s: %w", strings.Join(t.packages, " "), err)
 		}
 	}
+	p.end()
 	return nil
 }
 
-func compile(root, bin string, t target, p *progress) error {
-	args := append([]string{"build", "-v", "-o", filepath.Join(bin, t.out) + suffix(t.out)}, t.packages...)
-	cmd := exec.Command("go", args...)
-	cmd.Dir = filepath.Join(root, t.dir)
-	stderr, err := cmd.StderrPipe()
-	if err != nil {
-		return err
-	}
-	if err := cmd.Start(); err != nil {
-		return fmt.Errorf("go build: %w (Go is needed: https://go.dev/dl)", err)
-	}
-	said := p.read(stderr)
-	if err := cmd.Wait(); err != nil {
-		p.stop()
-		return fmt.Errorf("go build %s: %w\n%s", strings.Join(t.packages, " "), err, said)
-	}
-	return nil
-}
-
-// suffix makes an output that is a folder look like one to go build.
-func suffix(out string) string {
-	if out == "" {
-		return string(filepath.Separator)
-	}
-	return ""
-}
-
-// stale counts the packages that have to be compiled for t. It is for the
-// progress line only; 0 if that cannot be told.
-func stale(root string, t target) int {
-	args := append([]string{"list", "-deps", "-f", "{{if .Stale}}x{{end}}"}, t.packages...)
-	cmd := exec.Command("go", args...)
-	cmd.Dir = filepath.Join(root, t.dir)
+// stale counts the packages that have to be compiled. It is for the progress
+// only: 0 if that cannot be told.
+func stale(dir string, packages []string) int {
+	cmd := exec.Command("go", append([]string{"list", "-deps", "-f", "{{if .Stale}}x{{end}}"}, packages...)...)
+	cmd.Dir = dir
 	out, err := cmd.Output()
 	if err != nil {
 		return 0
@@ -69,102 +42,96 @@ func stale(root string, t target) int {
 	return bytes.Count(out, []byte("x"))
 }
 
-// progress says on a terminal, in place, how far the build is; elsewhere it
-// writes a line now and then. It says nothing about a build that takes less
-// than a second.
-type progress struct {
-	out      io.Writer
-	terminal bool
-	built    atomic.Int64
-	expected atomic.Int64
-	last     atomic.Pointer[string]
-	quit     chan struct{}
-	quitted  chan struct{}
-	stopped  bool
+// compile runs go and reports each package that it compiles. What it says
+// besides is an error, and is in the error.
+func compile(dir string, args []string, p *progress) error {
+	cmd := exec.Command("go", args...)
+	cmd.Dir = dir
+	said, err := cmd.StderrPipe()
+	if err != nil {
+		return err
+	}
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	var fault bytes.Buffer
+	lines := bufio.NewScanner(said)
+	for lines.Scan() {
+		switch line := lines.Text(); {
+		case strings.HasPrefix(line, "go: downloading "):
+			p.step("fetch", strings.TrimPrefix(line, "go: downloading "))
+		case isPackage(line):
+			p.step("compile", line)
+		default:
+			if fault.Len() < 64<<10 {
+				fmt.Fprintln(&fault, line)
+			}
+		}
+	}
+	if lines.Err() != nil {
+		_, _ = io.Copy(io.Discard, said)
+	}
+	if err := cmd.Wait(); err != nil {
+		return fmt.Errorf("%w\n%s", err, strings.TrimSpace(fault.String()))
+	}
+	return nil
 }
 
-func newProgress(out *os.File) *progress {
-	p := &progress{out: out, quit: make(chan struct{}), quitted: make(chan struct{})}
-	if info, err := out.Stat(); err == nil {
-		p.terminal = info.Mode()&os.ModeCharDevice != 0
-	}
-	go p.show()
-	return p
+// isPackage tells the line of go build -v from an error message: an import path
+// has no spaces and begins with none of an error's signs.
+func isPackage(line string) bool {
+	return line != "" && !strings.ContainsAny(line, " \t:") && !strings.HasPrefix(line, "#")
 }
+
+// progress tells how a build goes on: one line that changes on a terminal, and
+// elsewhere a line now and then.
+type progress struct {
+	out      io.Writer
+	live     bool
+	began    time.Time
+	expected atomic.Int64 // packages, as far as is known yet
+	done     int64
+	told     time.Time
+}
+
+// between is the time between two lines where they do not replace one another.
+const between = 5 * time.Second
 
 func (p *progress) expect(packages int) { p.expected.Add(int64(packages)) }
 
-// read counts the packages that go build names, and returns what else it said:
-// compiler errors.
-func (p *progress) read(stderr io.Reader) string {
-	var said strings.Builder
-	lines := bufio.NewScanner(stderr)
-	lines.Buffer(nil, 1<<20)
-	for lines.Scan() {
-		line := lines.Text()
-		if module, ok := strings.CutPrefix(line, "go: downloading "); ok {
-			line = "downloading " + module
-		} else if strings.ContainsAny(line, " \t#:") {
-			said.WriteString(line + "\n")
-			continue
-		} else {
-			p.built.Add(1)
-		}
-		p.last.Store(&line)
+func (p *progress) step(what, name string) {
+	if p.told.IsZero() {
+		fmt.Fprintln(p.out, "Marimba is being built. The first time takes a few minutes, later ones seconds.")
 	}
-	return said.String()
+	if what == "compile" {
+		p.done++
+	}
+	line := fmt.Sprintf("%4d of %4d  %s %s", p.done, max(p.done, p.expected.Load()), what, name)
+	now := time.Now()
+	switch {
+	case p.live:
+		fmt.Fprintf(p.out, "\r\x1b[K%.100s", line)
+	case now.Sub(p.told) >= between:
+		fmt.Fprintln(p.out, line)
+	default:
+		return
+	}
+	p.told = now
 }
 
-func (p *progress) show() {
-	defer close(p.quitted)
-	start := time.Now()
-	every := 5 * time.Second
-	if p.terminal {
-		every = 200 * time.Millisecond
-	}
-	select {
-	case <-time.After(time.Second):
-	case <-p.quit:
+func (p *progress) end() {
+	if p.told.IsZero() {
 		return
 	}
-	fmt.Fprintln(p.out, "marimba: building; the first time takes a few minutes, later ones seconds")
-	for {
-		p.line(time.Since(start))
-		select {
-		case <-time.After(every):
-		case <-p.quit:
-			if p.terminal {
-				fmt.Fprint(p.out, "\r\033[K")
-			}
-			fmt.Fprintf(p.out, "marimba: built in %s\n", time.Since(start).Round(time.Second))
-			return
-		}
+	if p.live {
+		fmt.Fprint(p.out, "\r\x1b[K")
 	}
+	fmt.Fprintf(p.out, "Built in %s.\n", time.Since(p.began).Round(time.Second))
 }
 
-func (p *progress) line(elapsed time.Duration) {
-	last := p.last.Load()
-	if last == nil {
-		return
-	}
-	count := fmt.Sprintf("%d packages", p.built.Load())
-	if n := p.expected.Load(); n > 0 {
-		count = fmt.Sprintf("%d of %d packages", min(p.built.Load(), n), n)
-	}
-	text := fmt.Sprintf("  %3ds  %s  %.60s", int(elapsed.Seconds()), count, *last)
-	if p.terminal {
-		fmt.Fprint(p.out, "\r\033[K"+text)
-		return
-	}
-	fmt.Fprintln(p.out, text)
-}
-
-// stop ends the progress line; it may be called twice.
-func (p *progress) stop() {
-	if p.stopped {
-		return
-	}
-	p.stopped = true
-	close(p.quit)
-	<-p.quitted
+// isTerminal reports whether a file is a terminal, or at least a device that
+// shows characters.
+func isTerminal(f *os.File) bool {
+	info, err := f.Stat()
+	return err == nil && info.Mode()&os.ModeCharDevice != 0
 }

@@ -1,106 +1,89 @@
-// Command marimba is the door to Marimba: `go run ./scripts/marimba demo`.
+// Command marimba runs Marimba on one machine, sends votes to it and shows what
+// became of them. `go run ./scripts/marimba` needs Go and a C compiler, no more.
 //
-// It is a launcher, and imports little, so that the first line appears within
-// seconds on a machine that has built nothing yet. It builds what the command
-// needs into .marimba/bin, shows how far it is, and becomes the real command,
-// which is scripts/marimba/command.
+// What is here only builds: the functions, the embedded MongoDB and the command
+// proper (scripts/marimba/cli), of which it then takes the place. It uses the
+// standard library alone, so that something is on the screen within seconds even
+// when everything else has to be compiled first.
 package main
 
 import (
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
 )
 
 func main() {
-	if err := launch(os.Args[1:]); err != nil {
+	if err := run(os.Args[1:]); err != nil {
 		fmt.Fprintln(os.Stderr, "marimba:", err)
 		os.Exit(1)
 	}
 }
 
-// launch does not return if it succeeds: this process becomes the command.
-func launch(args []string) error {
-	root, err := moduleRoot()
+// run builds what a command needs, and becomes that command.
+func run(args []string) error {
+	root, err := module()
 	if err != nil {
 		return err
 	}
 	bin := filepath.Join(root, ".marimba", "bin")
 	if err := os.MkdirAll(bin, 0o755); err != nil {
+		return fmt.Errorf("make folder of binaries: %w", err)
+	}
+	if err := build(root, bin, needed(args)); err != nil {
 		return err
 	}
-	if err := build(root, bin, targets(args)); err != nil {
-		return fmt.Errorf("build: %w", err)
-	}
-	command := filepath.Join(bin, "marimba")
-	env := append(os.Environ(), "MARIMBA_BIN="+bin)
-	if err := syscall.Exec(command, append([]string{"marimba"}, args...), env); err != nil {
-		return fmt.Errorf("start %s: %w", command, err)
-	}
-	return nil
+	env := append(os.Environ(), "MARIMBA_HOME="+filepath.Join(root, ".marimba"))
+	return become(filepath.Join(bin, "cli"), append([]string{"marimba"}, args...), env)
 }
 
-// moduleRoot finds the folder of the module marimba, from here upwards.
-func moduleRoot() (string, error) {
-	dir, err := os.Getwd()
+// module returns the folder of Marimba's go.mod. Without a C compiler, which the
+// Kafka client needs, it says so rather than let the build fail at the end.
+func module() (string, error) {
+	out, err := exec.Command("go", "env", "GOMOD", "CGO_ENABLED", "CC").Output()
 	if err != nil {
-		return "", err
+		return "", fmt.Errorf("ask go for the module: %w", err)
 	}
-	for {
-		mod, err := os.ReadFile(filepath.Join(dir, "go.mod"))
-		if err == nil && strings.HasPrefix(string(mod), "module marimba\n") {
-			return dir, nil
-		}
-		parent := filepath.Dir(dir)
-		if parent == dir {
-			return "", errors.New("run this in a checkout of marimba")
-		}
-		dir = parent
+	answers := strings.Split(string(out), "\n")
+	if len(answers) < 3 || answers[0] == "" || answers[0] == os.DevNull {
+		return "", errors.New("run it in Marimba's own folder")
 	}
+	compiler, _, _ := strings.Cut(answers[2], " ")
+	if _, err := exec.LookPath(compiler); err != nil || answers[1] != "1" {
+		return "", fmt.Errorf("a C compiler is needed, and %q is not there (Debian: apt-get install gcc libc6-dev; macOS: xcode-select --install) or CGO_ENABLED is 0", compiler)
+	}
+	return filepath.Dir(answers[0]), nil
 }
 
-// target is one call of go build.
+// target is what one go build makes.
 type target struct {
-	dir      string // below the module's root
-	out      string // below the bin folder; "" for the folder itself
+	dir      string // of the module, from the root
 	packages []string
 }
 
-var (
-	theCommand   = target{".", "marimba", []string{"./scripts/marimba/command"}}
-	theFunctions = target{".", "", []string{
-		"./functions/ingress-http", "./functions/ingress-grpc", "./functions/screen",
-		"./functions/tally", "./functions/shelve", "./functions/results",
-	}}
-	theLogStore = target{"knative/local/ferretdb", "ferretdb", []string{"."}}
-)
-
-// targets returns what a command needs: those that run the house need its
-// functions and its embedded MongoDB, all others the command alone.
-func targets(args []string) []target {
+// needed returns what has to be built for a command: the whole house for those
+// that start one, and the command itself for all others.
+func needed(args []string) []target {
+	cli := target{".", []string{"./scripts/marimba/cli"}}
+	house := append([]string{"./functions/..."}, cli.packages...)
 	for _, arg := range args {
 		switch arg {
-		case "up", "demo", "bench", "chaos", "rehearse":
-			if os.Getenv("MONGO_URL") != "" || has(args, "--mongo") {
-				return []target{theCommand, theFunctions}
-			}
-			return []target{theCommand, theFunctions, theLogStore}
-		}
-		if !strings.HasPrefix(arg, "-") {
-			break
+		case "help", "-h", "--help":
+			return []target{cli}
 		}
 	}
-	return []target{theCommand}
-}
-
-func has(args []string, flag string) bool {
 	for _, arg := range args {
-		if arg == flag || strings.HasPrefix(arg, flag+"=") {
-			return true
+		if strings.HasPrefix(arg, "-") {
+			continue
 		}
+		switch arg {
+		case "up", "demo":
+			return []target{{".", house}, {"knative/local/ferretdb", []string{"."}}}
+		}
+		break
 	}
-	return false
+	return []target{cli}
 }
