@@ -22,6 +22,7 @@ const (
 
 // Codes for a ballot whose fields cannot be read as a vote.
 const (
+	RowMalformed   Code = "row_malformed"
 	FieldMissing   Code = "field_missing"
 	FieldType      Code = "field_type"
 	FieldUnknown   Code = "field_unknown"
