@@ -207,6 +207,7 @@ func TestContests(t *testing.T) {
 			t.Errorf("at %v the phase is %s, want %s", at, c.Phase, phase)
 		}
 	}
+	h.now = func() time.Time { return noon }
 	answer := h.get(t, "/v1/contests/rock")
 	golden(t, "contest.json", answer.Body.Bytes())
 }

@@ -155,6 +155,8 @@ func (f *feeds) send(to *feed, next frame) {
 	}
 }
 
+const eventStream = "text/event-stream; charset=utf-8"
+
 // streamBoard sends the board whenever it changes, as server-sent events
 // (https://html.spec.whatwg.org/multipage/server-sent-events.html).
 func (r *results) streamBoard(w http.ResponseWriter, req *http.Request) error {
@@ -162,14 +164,18 @@ func (r *results) streamBoard(w http.ResponseWriter, req *http.Request) error {
 	if err != nil {
 		return err
 	}
+	h := w.Header()
+	if req.Method == http.MethodHead {
+		h.Set("Content-Type", eventStream)
+		return nil // what is written is thrown away: it would beat for nobody
+	}
 	frames, leave, err := r.feeds.join(c.ID, req.Header.Get("Last-Event-ID"))
 	if err != nil {
 		return err
 	}
 	defer leave()
 	s := stream{w: w, control: http.NewResponseController(w)}
-	h := w.Header()
-	h.Set("Content-Type", "text/event-stream; charset=utf-8")
+	h.Set("Content-Type", eventStream)
 	h.Set("Cache-Control", "no-store")
 	h.Set("X-Accel-Buffering", "no")
 	_ = s.control.SetReadDeadline(time.Time{}) // the server's bounds the request, not the looking

@@ -21,6 +21,16 @@ func quick(ctx context.Context) *house {
 	return h
 }
 
+// welcome serves a house until all who listen to it are gone: a server that closes
+// waits for those that it answers, and listeners leave before it, as they came
+// after it.
+func welcome(t *testing.T, h *house) *httptest.Server {
+	t.Helper()
+	server := httptest.NewServer(h.routes())
+	t.Cleanup(server.Close)
+	return server
+}
+
 // live is a reader of a stream.
 type live struct {
 	lines *bufio.Reader
@@ -104,8 +114,7 @@ func (l live) until(t *testing.T, votes int64) string {
 func TestStreamSendsEachChange(t *testing.T) {
 	h := quick(t.Context())
 	h.redis.vote("Trébol", 1)
-	server := httptest.NewServer(h.routes())
-	defer server.Close()
+	server := welcome(t, h)
 	l := listen(t, server, "rock", "")
 	if b, _ := l.board(t); b.Totals.Votes != 1 || b.Bands[0].Name != "Trébol" {
 		t.Errorf("board is %+v", b)
@@ -121,8 +130,7 @@ func TestStreamSendsEachChange(t *testing.T) {
 func TestStreamGoesOnFromTheLastEvent(t *testing.T) {
 	h := quick(t.Context())
 	h.redis.vote("Trébol", 1)
-	server := httptest.NewServer(h.routes())
-	defer server.Close()
+	server := welcome(t, h)
 	first := listen(t, server, "rock", "")
 	_, seen := first.board(t)
 	back := listen(t, server, "rock", seen)
@@ -200,8 +208,7 @@ func TestSlowReaderMissesFrames(t *testing.T) {
 func TestStreamOutlivesAnOutage(t *testing.T) {
 	h := quick(t.Context())
 	h.redis.vote("Trébol", 1)
-	server := httptest.NewServer(h.routes())
-	defer server.Close()
+	server := welcome(t, h)
 	l := listen(t, server, "rock", "")
 	l.until(t, 1)
 	h.redis.mu.Lock()
@@ -222,7 +229,7 @@ func TestStreamBeats(t *testing.T) {
 	server := httptest.NewUnstartedServer(h.routes())
 	server.Config.ReadTimeout = 50 * time.Millisecond
 	server.Start()
-	defer server.Close()
+	t.Cleanup(server.Close)
 	l := listen(t, server, "rock", "")
 	l.board(t)
 	for range 8 { // well over ReadTimeout
@@ -249,12 +256,36 @@ func TestStreamsAreBounded(t *testing.T) {
 	leave()
 }
 
+// Who asks for the head of a stream gets that and takes no place: there is
+// nothing to stay for. The next answer on its connection shows that it is over.
+func TestHeadOfAStreamEnds(t *testing.T) {
+	h := quick(t.Context())
+	server := welcome(t, h)
+	server.Client().Transport.(*http.Transport).MaxConnsPerHost = 1
+	server.Client().Timeout = 10 * time.Second
+	answer, err := server.Client().Head(server.URL + "/v1/contests/rock/stream")
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer.Body.Close()
+	if answer.StatusCode != 200 || !strings.HasPrefix(answer.Header.Get("Content-Type"), "text/event-stream") {
+		t.Errorf("head is %d %v", answer.StatusCode, answer.Header)
+	}
+	next, err := server.Client().Get(server.URL + "/v1/contests")
+	if err != nil {
+		t.Fatal(err)
+	}
+	next.Body.Close()
+	if h.feeds.readers != 0 {
+		t.Errorf("%d readers are left", h.feeds.readers)
+	}
+}
+
 // Streams end when the process does, and when their reader leaves.
 func TestStreamsEnd(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	h := quick(ctx)
-	server := httptest.NewServer(h.routes())
-	defer server.Close()
+	server := welcome(t, h)
 	gone := listen(t, server, "rock", "")
 	stays := listen(t, server, "rock", "")
 	gone.board(t)

@@ -119,13 +119,20 @@ type mongoTwin struct {
 	dead    []journal.DeadLetter
 	deads   int // how often dead votes were counted
 	away    error
+	mu      sync.Mutex
 	asked   journal.Filter
 	entered chan struct{} // if set, a page says that it was asked for
 	hold    chan struct{} // if set, a page waits for it
 }
 
-func (m *mongoTwin) Page(ctx context.Context, f journal.Filter, after string, limit int) ([]journal.Row, string, error) {
+func (m *mongoTwin) ask(f journal.Filter) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
 	m.asked = f
+}
+
+func (m *mongoTwin) Page(ctx context.Context, f journal.Filter, after string, limit int) ([]journal.Row, string, error) {
+	m.ask(f)
 	if m.hold != nil {
 		m.entered <- struct{}{}
 		select {
@@ -152,7 +159,7 @@ func (m *mongoTwin) Page(ctx context.Context, f journal.Filter, after string, li
 }
 
 func (m *mongoTwin) Rows(_ context.Context, f journal.Filter) iter.Seq2[journal.Row, error] {
-	m.asked = f
+	m.ask(f)
 	return func(yield func(journal.Row, error) bool) {
 		if m.away != nil {
 			yield(journal.Row{}, m.away)
@@ -227,6 +234,7 @@ var twoContests = roll{
 	{
 		ID: "default", Title: map[string]string{"es": "Abierta", "en": "Open"}, OpenRoster: true,
 		RankMode: events.Position, RankMax: 100, YearMin: 1900, Standing: events.ByVotes, MeanFrom: 1,
+		Limit: events.Limit{Mode: events.NoLimit},
 	},
 	{
 		ID: "rock", Title: map[string]string{"es": "Roca", "en": "Rock"}, RankMode: events.Position, RankMax: 1000, YearMin: 1970, YearMax: 2030,
