@@ -2,19 +2,17 @@
 // what MongoDB's log holds. The command marimba starts it; it is apart from it so
 // that marimba itself is quick to build.
 //
-//	books restore   puts the log back into a Redis that has lost its counts
-//
 // Where Redis and MongoDB are is told by the environment, as to the functions.
-// It writes its result to standard output as one JSON object.
+// The result is one JSON object on standard output.
 package main
 
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"marimba/config"
@@ -32,6 +30,47 @@ func main() {
 	}
 }
 
+// command is one of the things that books does. Its result is written as JSON,
+// also that of one which fails with it.
+type command struct {
+	name, usage string
+	run         func(ctx context.Context, args, environ []string) (any, error)
+}
+
+var commands = []command{
+	{"restore", "puts the log back into a Redis that has lost its counts", runRestore},
+}
+
+func run(ctx context.Context, args, environ []string) error {
+	for _, c := range commands {
+		if len(args) == 0 || args[0] != c.name {
+			continue
+		}
+		result, err := c.run(ctx, args[1:], environ)
+		if result != nil {
+			if writing := json.NewEncoder(os.Stdout).Encode(result); err == nil {
+				err = writing
+			}
+		}
+		if err != nil {
+			return fmt.Errorf("%s: %w", c.name, err)
+		}
+		return nil
+	}
+	var usage strings.Builder
+	for _, c := range commands {
+		fmt.Fprintf(&usage, "\n  books %-10s %s", c.name, c.usage)
+	}
+	return fmt.Errorf("usage:%s", usage.String())
+}
+
+// stores are where the books are.
+type stores struct {
+	contests *config.Roll
+	counts   *counts.Store
+	journal  *journal.Journal
+}
+
 // settings come from the environment.
 type settings struct {
 	config.Redis
@@ -39,31 +78,38 @@ type settings struct {
 	config.Contests
 }
 
-func run(ctx context.Context, args, environ []string) error {
-	if len(args) != 1 || args[0] != "restore" {
-		return errors.New("usage: books restore")
+// open opens the stores. The caller must close them.
+func (s settings) open() (stores, error) {
+	contests, err := s.Contests.Load()
+	if err != nil {
+		return stores{}, err
 	}
+	store, err := counts.Open(s.Redis)
+	if err != nil {
+		return stores{}, err
+	}
+	log, err := journal.Open(s.Mongo)
+	if err != nil {
+		return stores{}, err
+	}
+	return stores{contests, store, log}, nil
+}
+
+func (s stores) close() {
+	ctx := context.Background()
+	_ = s.journal.Close(ctx) // nothing was appended
+	_ = s.counts.Close(ctx)
+}
+
+func runRestore(ctx context.Context, _, environ []string) (any, error) {
 	var cfg settings
 	if err := config.Load(&cfg, environ); err != nil {
-		return err
+		return nil, err
 	}
-	contests, err := cfg.Contests.Load()
+	s, err := cfg.open()
 	if err != nil {
-		return err
+		return nil, err
 	}
-	store, err := counts.Open(cfg.Redis)
-	if err != nil {
-		return err
-	}
-	defer store.Close(ctx) //nolint:errcheck // nothing is lost by it
-	log, err := journal.Open(cfg.Mongo)
-	if err != nil {
-		return err
-	}
-	defer log.Close(context.WithoutCancel(ctx)) //nolint:errcheck // nothing was appended
-	done, err := restore(ctx, contests, store, log)
-	if err != nil {
-		return fmt.Errorf("restore: %w", err)
-	}
-	return json.NewEncoder(os.Stdout).Encode(done)
+	defer s.close()
+	return restore(ctx, s.contests, s.counts, s.journal)
 }
