@@ -151,25 +151,7 @@ func fail(w http.ResponseWriter, req *http.Request, err error) {
 	if no.Code == events.TokenRequired {
 		h.Set("WWW-Authenticate", `Bearer realm="marimba"`)
 	}
-	problem.Write(w, req, statusOf(no.Code), no, nil)
-}
-
-// statusOf is the status of what only this function refuses, and problem's of
-// all else.
-func statusOf(code events.Code) int {
-	switch code {
-	case events.ParameterMalformed:
-		return http.StatusBadRequest
-	case events.TokenRequired:
-		return http.StatusUnauthorized
-	case events.RouteUnknown, events.VoteUnknown, events.ContestUnknown:
-		return http.StatusNotFound
-	case events.MethodNotAllowed:
-		return http.StatusMethodNotAllowed
-	case events.Busy, events.Unavailable:
-		return http.StatusServiceUnavailable
-	}
-	return problem.StatusOf(code)
+	problem.Write(w, req, problem.StatusOf(no.Code), no, nil)
 }
 
 func notHere(w http.ResponseWriter, req *http.Request) error {

@@ -50,7 +50,7 @@ func (s *screen) handle(ctx context.Context, e event.Event) error {
 	refused.Votes = nil
 	judge := s.rules[box.Contest]
 	for _, v := range box.Votes {
-		no := events.Refuse(events.ContestUnknown, "contest")
+		no := events.Refuse(events.ContestUnknown, "contest", "contest", box.Contest)
 		if judge != nil {
 			no = judge.Judge(&v)
 		}

@@ -46,7 +46,8 @@ func Write(w http.ResponseWriter, r *http.Request, status int, no *events.Refusa
 }
 
 // StatusOf returns the HTTP status of a refusal. A ballot that is not admitted is
-// 422. None is a status that a Knative source would send again.
+// 422. Of the statuses that a Knative source sends again there are two only: 503
+// for what passes, and 404 for what is not here, or not yet.
 func StatusOf(code events.Code) int {
 	switch code {
 	case events.BodyEmpty, events.BodyMalformed, events.BodyNotUTF8, events.EventMalformed, events.ParameterMalformed:
