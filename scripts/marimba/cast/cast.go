@@ -113,16 +113,16 @@ func (s *Sender) Send(ctx context.Context, rows []Row) (Report, error) {
 		mu     sync.Mutex
 		report = Report{Reasons: make(map[events.Code]int64), Rows: []Refused{}}
 	)
-	work, ctx := errgroup.WithContext(ctx)
+	work, working := errgroup.WithContext(ctx)
 	work.SetLimit(maxInParts)
 	for len(rows) > 0 {
 		part := rows[:min(size, len(rows))]
 		rows = rows[len(part):]
-		if limit.WaitN(ctx, len(part)) != nil {
-			break // ctx has ended; the group knows why
+		if limit.WaitN(working, len(part)) != nil {
+			break // working has ended; why is told below
 		}
 		work.Go(func() error {
-			outcomes, retries, err := s.sendPart(ctx, part)
+			outcomes, retries, err := s.sendPart(working, part)
 			mu.Lock()
 			defer mu.Unlock()
 			report.Retries += int64(retries)
@@ -138,7 +138,7 @@ func (s *Sender) Send(ctx context.Context, rows []Row) (Report, error) {
 	}
 	err := work.Wait()
 	if err == nil {
-		err = context.Cause(ctx)
+		err = ctx.Err()
 	}
 	report.Seconds = time.Since(began).Seconds()
 	return report, err
