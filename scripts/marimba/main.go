@@ -29,14 +29,18 @@ func run(args []string) error {
 	if err != nil {
 		return err
 	}
-	bin := filepath.Join(root, ".marimba", "bin")
+	home := os.Getenv("MARIMBA_HOME")
+	if home == "" {
+		home = filepath.Join(root, ".marimba")
+	}
+	bin := filepath.Join(home, "bin")
 	if err := os.MkdirAll(bin, 0o755); err != nil {
 		return fmt.Errorf("make folder of binaries: %w", err)
 	}
 	if err := build(root, bin, needed(args)); err != nil {
 		return err
 	}
-	env := append(os.Environ(), "MARIMBA_HOME="+filepath.Join(root, ".marimba"))
+	env := append(os.Environ(), "MARIMBA_HOME="+home)
 	return become(filepath.Join(bin, "cli"), append([]string{"marimba"}, args...), env)
 }
 
