@@ -12,12 +12,14 @@ const (
 	BodyEmpty            Code = "body_empty"
 	BodyMalformed        Code = "body_malformed"
 	BodyNotUTF8          Code = "body_not_utf8"
+	BodyTooSlow          Code = "body_too_slow"
 	TooManyRows          Code = "too_many_rows"
 	MediaTypeUnsupported Code = "media_type_unsupported"
 	EncodingUnsupported  Code = "encoding_unsupported"
 	EventMalformed       Code = "event_malformed"
 	EventTypeUnknown     Code = "event_type_unknown"
 	ContestUnknown       Code = "contest_unknown"
+	NoneAccepted         Code = "none_accepted"
 )
 
 // Codes for a ballot whose fields cannot be read as a vote.
