@@ -70,6 +70,7 @@ func puppet() {
 			w.Header()[key] = values
 		}
 		w.WriteHeader(res.StatusCode)
+		w.(http.Flusher).Flush()
 		piece := make([]byte, 1024)
 		for {
 			n, err := res.Body.Read(piece)

@@ -227,19 +227,19 @@ func TestStreamOut(t *testing.T) {
 	next := make(chan string)
 	s := open(t, t.TempDir(), serviceYAML("web", nil), func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "text/event-stream")
+		w.(http.Flusher).Flush()
 		for line := range next {
 			io.WriteString(w, line+"\n")
 			w.(http.Flusher).Flush()
 		}
 	})
 	res, err := http.Get(s.url("web").Own)
-	_ = err
-	go func() { next <- "first" }()
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer res.Body.Close()
 	lines := bufio.NewScanner(res.Body)
+	next <- "first"
 	if !lines.Scan() || lines.Text() != "first" {
 		t.Fatalf("first line: %q %v", lines.Text(), lines.Err())
 	}
@@ -260,7 +260,7 @@ func TestGRPCBothWays(t *testing.T) {
 	u := s.url("chat")
 	name, port, _ := strings.Cut(strings.TrimPrefix(u.Gateway, "http://"), ":")
 	for address, authority := range map[string]string{
-		"127.0.0.1:" + port:                   name,
+		"127.0.0.1:" + port:                  name,
 		strings.TrimPrefix(u.Own, "http://"): "",
 	} {
 		conn, err := grpc.NewClient("passthrough:///"+address, grpc.WithAuthority(authority),
