@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"sync"
 	"time"
 
@@ -154,12 +155,12 @@ func (c *Caster) dispatch(l *lane) {
 }
 
 // boxful says how many entries go into the next box, and whether that box is
-// full.
+// full. It is never none.
 func boxful(queue []entry) (n int, full bool) {
-	size := 128
+	size := 128 // what a box has beside its votes
 	for i := range queue {
 		size += queue[i].vote.WireSize()
-		if i == events.MaxBoxVotes || size > events.MaxBoxBytes {
+		if i == events.MaxBoxVotes || i > 0 && size > events.MaxBoxBytes {
 			return i, true
 		}
 	}
@@ -179,6 +180,9 @@ func (c *Caster) cast(l *lane, entries []entry) {
 		ctx, cancel := context.WithTimeout(context.Background(), c.timeout)
 		err = c.send.Send(ctx, box.Event(events.TypeCast, c.function))
 		cancel()
+	}
+	if err != nil { // said once here, however many calls have votes in the box
+		slog.Warn("box not confirmed", "box", box.ID, "contest", box.Contest, "votes", len(box.Votes), "error", err)
 	}
 
 	c.mu.Lock()
