@@ -1,0 +1,111 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"marimba/events"
+	"marimba/functions/internal/problem"
+	"marimba/functions/internal/publish"
+)
+
+// receipt is the answer for a vote that Kafka has.
+type receipt struct {
+	ID         string    `json:"id"`
+	Status     string    `json:"status"` // "accepted"
+	Contest    string    `json:"contest"`
+	Receipt    string    `json:"receipt"`
+	ReceivedAt time.Time `json:"received_at"`
+}
+
+func receiptOf(o outcome) receipt {
+	return receipt{ID: o.ID, Status: "accepted", Contest: o.contest, Receipt: o.Receipt.Receipt, ReceivedAt: o.At.UTC()}
+}
+
+// reportTimeout bounds how long a client may take to read an answer that does
+// not fit what the system keeps for it.
+const reportTimeout = 20 * time.Second
+
+// accept answers that votes are accepted.
+func accept(w http.ResponseWriter, v any) error {
+	text, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	if len(text) > 4<<10 {
+		_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(reportTimeout)) // not every writer has one
+	}
+	w.Header().Set("Content-Type", "application/json; charset=utf-8")
+	w.WriteHeader(http.StatusAccepted)
+	_, _ = w.Write(append(text, '\n')) // a client who went away needs no answer
+	return nil
+}
+
+// fault is a refusal, or what could not be done, with more to tell of it.
+type fault struct {
+	no      *events.Refusal
+	err     error // set if sending the same again may help
+	status  int   // 0: that of the refusal's code
+	members map[string]any
+}
+
+func (f *fault) Error() string {
+	if f.err != nil {
+		return f.err.Error()
+	}
+	return f.no.Error()
+}
+
+// faultOf says what is to be answered for an error.
+func faultOf(err error) *fault {
+	var f *fault
+	var no *events.Refusal
+	switch {
+	case errors.As(err, &f):
+	case errors.As(err, &no):
+		f = &fault{no: no}
+	default:
+		f = &fault{err: err}
+	}
+	if f.no == nil {
+		f.no = events.Refuse(events.Unavailable, "")
+		if errors.Is(f.err, publish.ErrBusy) {
+			f.no = events.Refuse(events.Busy, "")
+		}
+		if n, ok := f.members["accepted"]; ok {
+			f.no.Params = map[string]string{"accepted": fmt.Sprint(n)}
+		}
+	}
+	if f.status == 0 {
+		f.status = problem.StatusOf(f.no.Code)
+	}
+	return f
+}
+
+// fail answers what could not be answered otherwise.
+func fail(w http.ResponseWriter, req *http.Request, err error) {
+	if f := prepare(w, req, err); f != nil {
+		problem.Write(w, req, f.status, f.no, f.members)
+	}
+}
+
+// prepare sets the headers of an answer that tells of a fault. It returns nil if
+// nobody waits for the answer.
+func prepare(w http.ResponseWriter, req *http.Request, err error) *fault {
+	if req.Context().Err() != nil {
+		return nil
+	}
+	f := faultOf(err)
+	w.Header().Set("Cache-Control", "no-store")
+	if f.status == http.StatusServiceUnavailable {
+		w.Header().Set("Retry-After", "1")
+	}
+	if f.err != nil && !errors.Is(f.err, publish.ErrBusy) {
+		slog.Warn("votes not confirmed", "path", req.URL.Path, "error", f.err)
+	}
+	return f
+}
