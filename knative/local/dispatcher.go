@@ -59,6 +59,10 @@ type partition struct {
 // member if it shall keep its place in the group over a restart; empty else.
 func openDispatcher(broker, member string, p postman) (*dispatcher, error) {
 	d := &dispatcher{postman: p, log: p.log.With("source", p.source.name), partitions: map[place]*partition{}}
+	// The client may be given partitions before NewClient returns.
+	d.polling, d.endPolling = context.WithCancel(context.Background())
+	d.waiting, d.endWaiting = context.WithCancel(context.Background())
+	d.sending, d.endSending = context.WithCancel(context.Background())
 	offset := kgo.NewOffset().AtEnd()
 	if p.source.earliest {
 		offset = kgo.NewOffset().AtStart()
@@ -90,9 +94,6 @@ func openDispatcher(broker, member string, p postman) (*dispatcher, error) {
 		return nil, fmt.Errorf("open source %s: %w", p.source.name, err)
 	}
 	d.client = client
-	d.polling, d.endPolling = context.WithCancel(context.Background())
-	d.waiting, d.endWaiting = context.WithCancel(context.Background())
-	d.sending, d.endSending = context.WithCancel(context.Background())
 	d.loops.Add(2)
 	go d.poll()
 	go d.commitNowAndThen()
