@@ -79,6 +79,7 @@ type serviceManifest struct {
 				TimeoutSeconds              int `yaml:"timeoutSeconds"`
 				ResponseStartTimeoutSeconds int `yaml:"responseStartTimeoutSeconds"`
 				EnableServiceLinks          any `yaml:"enableServiceLinks"`
+				AutomountToken              any `yaml:"automountServiceAccountToken"`
 				Containers                  []struct {
 					Image string
 					Ports []struct {
