@@ -36,6 +36,7 @@ type deadLetter struct {
 	Places      []string           `json:"places"`
 	At          time.Time          `json:"at"`
 	State       journal.ShelfState `json:"state"`
+	ReplayedAt  time.Time          `json:"replayed_at,omitzero"`
 }
 
 // listDead lists dead letters, in no order. It needs the token: a dead letter
@@ -71,6 +72,7 @@ func (r *results) listDead(w http.ResponseWriter, req *http.Request) error {
 		list.Letters = append(list.Letters, deadLetter{
 			ID: d.ID, Type: d.Type, Contest: d.Contest, Channel: d.Channel, Votes: d.Votes, Topic: d.Topic, Cause: d.Cause,
 			Status: d.Status, Destination: d.Destination, Answer: d.Answer, Places: listed(d.Places), At: d.At, State: d.State,
+			ReplayedAt: d.ReplayedAt,
 		})
 	}
 	return write(w, req, forNobody, "", list)

@@ -176,6 +176,7 @@ func full(t *testing.T) *house {
 	h.mongo.dead = []journal.DeadLetter{{
 		ID: "d", Type: events.TypeCast, Contest: "rock", Channel: events.ByHTTP, Votes: 1, Topic: events.VotesCast, Cause: "status",
 		Status: "500", Destination: "http://screen", Answer: "no", Places: []string{"0/1"}, At: noon, State: journal.Shelved,
+		ReplayedAt: noon,
 	}}
 	return h
 }

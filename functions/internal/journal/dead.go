@@ -5,12 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"sync"
 	"time"
 
 	"github.com/cloudevents/sdk-go/v2/event"
 	"go.mongodb.org/mongo-driver/v2/bson"
 	"go.mongodb.org/mongo-driver/v2/mongo"
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
+	"golang.org/x/sync/errgroup"
 
 	"marimba/events"
 )
@@ -49,6 +51,8 @@ type DeadLetter struct {
 	Places []string   `bson:"places"`
 	At     time.Time  `bson:"at"` // when it was shelved last
 	State  ShelfState `bson:"state"`
+	// ReplayedAt is when it was sent again last; zero if never.
+	ReplayedAt time.Time `bson:"replayed_at,omitempty"`
 
 	// Event is the whole event in CloudEvents' JSON format, to be sent again. What
 	// could not be read as an event is in Raw, as its HTTP request.
@@ -93,6 +97,33 @@ func (j *Journal) Dead(ctx context.Context, state ShelfState, contest string) it
 	return j.deadLetters(ctx, state, contest, options.Find().SetBatchSize(documentsAtOnce))
 }
 
+// DeadList is Dead without what the letters hold: neither Event nor Raw is set.
+func (j *Journal) DeadList(ctx context.Context, state ShelfState, contest string) iter.Seq2[DeadLetter, error] {
+	return j.deadLetters(ctx, state, contest, options.Find().SetProjection(
+		bson.D{{Key: "event", Value: 0}, {Key: "raw", Value: 0}}))
+}
+
+// Letter returns the dead letter of an id, and whether there is one.
+func (j *Journal) Letter(ctx context.Context, id string) (d DeadLetter, ok bool, err error) {
+	err = j.dead.FindOne(ctx, bson.D{{Key: "_id", Value: id}}).Decode(&d)
+	if errors.Is(err, mongo.ErrNoDocuments) {
+		return DeadLetter{}, false, nil
+	}
+	if err != nil {
+		return DeadLetter{}, false, fmt.Errorf("look for dead letter %s: %w", id, err)
+	}
+	return d, true, nil
+}
+
+// Box returns the box that a letter holds. An error means that it never was one.
+func (d DeadLetter) Box() (events.Box, error) {
+	var e event.Event
+	if err := e.UnmarshalJSON(d.Event); err != nil {
+		return events.Box{}, fmt.Errorf("dead letter %s: %w", d.ID, err)
+	}
+	return events.BoxOf(e)
+}
+
 func (j *Journal) deadLetters(ctx context.Context, state ShelfState, contest string, find *options.FindOptionsBuilder) iter.Seq2[DeadLetter, error] {
 	return func(yield func(DeadLetter, error) bool) {
 		query := bson.D{}
@@ -124,48 +155,115 @@ func (j *Journal) deadLetters(ctx context.Context, state ShelfState, contest str
 	}
 }
 
-// DeadVotes returns how many votes of a contest are shelved, by channel.
+// MarkReplayed notes that a dead letter, as it was read, was sent again. It does
+// not if the letter has died once more since then, or was marked before: marked
+// is false, and the letter stays as it is.
+func (j *Journal) MarkReplayed(ctx context.Context, d DeadLetter, at time.Time) (marked bool, err error) {
+	asRead := bson.D{
+		{Key: "_id", Value: d.ID},
+		{Key: "state", Value: Shelved},
+		{Key: "at", Value: d.At},
+		{Key: "places", Value: bson.D{{Key: "$size", Value: len(d.Places)}}},
+	}
+	done, err := j.dead.UpdateOne(ctx, asRead, bson.D{{Key: "$set", Value: bson.D{
+		{Key: "state", Value: Replayed}, {Key: "replayed_at", Value: at},
+	}}})
+	if err != nil {
+		return false, fmt.Errorf("mark %s replayed: %w", d.ID, err)
+	}
+	return done.MatchedCount > 0, nil
+}
+
+// boxesAtOnce bounds the boxes that are looked for in the log at once.
+const boxesAtOnce = 8
+
+// DeadVotes returns how many votes of a contest are dead, by channel: the votes
+// of shelved letters, each once, but for those that are in the log. Those were
+// handled, only the answer came too late.
 func (j *Journal) DeadVotes(ctx context.Context, contest string) (map[events.Channel]int64, error) {
-	out := make(map[events.Channel]int64)
-	numbers := options.Find().SetProjection(bson.D{{Key: "channel", Value: 1}, {Key: "votes", Value: 1}})
-	for d, err := range j.deadLetters(ctx, Shelved, contest, numbers) {
+	letters := make(map[string][]DeadLetter) // by box
+	for d, err := range j.DeadList(ctx, Shelved, contest) {
 		if err != nil {
 			return nil, err
 		}
-		out[d.Channel] += d.Votes
+		if d.Votes > 0 {
+			letters[boxOf(d.ID)] = append(letters[boxOf(d.ID)], DeadLetter{ID: d.ID, Channel: d.Channel, Votes: d.Votes})
+		}
+	}
+	var mu sync.Mutex
+	out := make(map[events.Channel]int64)
+	work, ctx := errgroup.WithContext(ctx)
+	work.SetLimit(boxesAtOnce)
+	for box, of := range letters {
+		work.Go(func() error {
+			n, err := j.deadIn(ctx, box, of)
+			mu.Lock()
+			defer mu.Unlock()
+			if n > 0 {
+				out[of[0].Channel] += n
+			}
+			return err
+		})
+	}
+	if err := work.Wait(); err != nil {
+		return nil, fmt.Errorf("count dead votes: %w", err)
 	}
 	return out, nil
 }
 
-// MarkReplayed notes that a dead letter was sent again. If it dies once more it
-// is shelved again.
-func (j *Journal) MarkReplayed(ctx context.Context, id string) error {
-	_, err := j.dead.UpdateOne(ctx, bson.D{{Key: "_id", Value: id}},
-		bson.D{{Key: "$set", Value: bson.D{{Key: "state", Value: Replayed}}}})
-	if err != nil {
-		return fmt.Errorf("mark %s replayed: %w", id, err)
+// deadIn counts the votes of a box that are in its letters and not in the log.
+// What the letters hold is read only where their numbers are not enough.
+func (j *Journal) deadIn(ctx context.Context, boxID string, letters []DeadLetter) (int64, error) {
+	logged := make(map[int]bool)
+	for _, outcome := range outcomes {
+		e, ok, err := j.entry(ctx, boxID+outcome)
+		if err != nil {
+			return 0, err
+		}
+		if ok {
+			for _, v := range e.Box.Votes {
+				logged[v.Index] = true
+			}
+		}
 	}
-	return nil
+	if len(logged) == 0 && len(letters) == 1 {
+		return letters[0].Votes, nil
+	}
+	dead := make(map[int]bool)
+	for _, brief := range letters {
+		d, ok, err := j.Letter(ctx, brief.ID)
+		if err != nil {
+			return 0, err
+		}
+		if !ok {
+			continue
+		}
+		box, err := d.Box()
+		if err != nil {
+			continue // it never was one
+		}
+		for _, v := range box.Votes {
+			if !logged[v.Index] {
+				dead[v.Index] = true
+			}
+		}
+	}
+	return int64(len(dead)), nil
 }
 
 // deadVote looks for a vote among the dead letters that are shelved.
 func (j *Journal) deadVote(ctx context.Context, boxID string, index int) (Row, bool, error) {
-	for _, outcome := range [...]string{"", "/accepted", "/refused"} {
-		var d DeadLetter
-		err := j.dead.FindOne(ctx, bson.D{{Key: "_id", Value: boxID + outcome}}).Decode(&d)
-		if errors.Is(err, mongo.ErrNoDocuments) || err == nil && d.State != Shelved {
+	for _, outcome := range append([]string{""}, outcomes...) {
+		d, ok, err := j.Letter(ctx, boxID+outcome)
+		if err != nil {
+			return Row{}, false, err
+		}
+		if !ok || d.State != Shelved {
 			continue
 		}
+		box, err := d.Box()
 		if err != nil {
-			return Row{}, false, fmt.Errorf("look for dead vote %s: %w", events.Receipt(boxID, index), err)
-		}
-		var e event.Event
-		if err := e.UnmarshalJSON(d.Event); err != nil {
-			continue // it never was a box
-		}
-		box, err := events.BoxOf(e)
-		if err != nil {
-			continue
+			continue // it never was one
 		}
 		for _, v := range box.Votes {
 			if v.Index == index {

@@ -1,6 +1,7 @@
 package journal
 
 import (
+	"fmt"
 	"reflect"
 	"testing"
 	"time"
@@ -32,6 +33,9 @@ func shelf(t *testing.T, j *Journal, state ShelfState, contest string) map[strin
 			t.Fatal(err)
 		}
 		d.At = d.At.UTC()
+		if !d.ReplayedAt.IsZero() {
+			d.ReplayedAt = d.ReplayedAt.UTC()
+		}
 		out[d.ID] = d
 	}
 	return out
@@ -74,14 +78,14 @@ func TestShelve(t *testing.T) {
 		t.Errorf("a vote that is not in the dead box: %v, %v", ok, err)
 	}
 
-	if err := j.MarkReplayed(t.Context(), first.ID); err != nil {
-		t.Fatal(err)
-	}
+	read := asRead(t, j, first.ID)
+	mark(t, j, read, true)
+	mark(t, j, read, false) // once is all
 	shelve(first)
 	if got := shelf(t, j, Shelved, "a"); len(got) != 0 {
 		t.Errorf("after replay: %v", got)
 	}
-	if got := shelf(t, j, Replayed, ""); len(got) != 1 {
+	if got := shelf(t, j, Replayed, ""); len(got) != 1 || !got[first.ID].ReplayedAt.Equal(start.Add(time.Minute)) {
 		t.Errorf("replayed: %v", got)
 	}
 	if _, ok, err := j.Vote(t.Context(), "box-1", 4); ok || err != nil {
@@ -91,12 +95,86 @@ func TestShelve(t *testing.T) {
 	again := letterOf(t, events.TypeAccepted, box, "0/99")
 	again.Cause, again.At = "status", start.Add(time.Hour)
 	shelve(again)
-	again.Places = []string{"3/10", "0/99"}
+	again.Places, again.ReplayedAt = []string{"3/10", "0/99"}, start.Add(time.Minute)
 	if got := shelf(t, j, Shelved, "a"); !reflect.DeepEqual(got, map[string]DeadLetter{again.ID: again}) {
 		t.Errorf("dead again: %+v\nwant %+v", got, again)
 	}
 	if got := shelf(t, j, "", ""); len(got) != 2 {
 		t.Errorf("%d letters in all, want 2", len(got))
+	}
+	// What died again after it was read and sent is not taken for sent.
+	mark(t, j, read, false)
+	if got := shelf(t, j, Shelved, "a"); len(got) != 1 {
+		t.Errorf("%d letters are shelved, want 1", len(got))
+	}
+	for d, err := range j.DeadList(t.Context(), "", "") {
+		if err != nil || d.Cause == "" || d.Event != nil || d.Raw != nil {
+			t.Errorf("listed is %+v, %v", d, err)
+		}
+	}
+	if _, ok, err := j.Letter(t.Context(), "nowhere"); ok || err != nil {
+		t.Errorf("a letter that there is not: %v, %v", ok, err)
+	}
+}
+
+func asRead(t *testing.T, j *Journal, id string) DeadLetter {
+	t.Helper()
+	d, ok, err := j.Letter(t.Context(), id)
+	if err != nil || !ok {
+		t.Fatalf("letter %s: %v, %v", id, ok, err)
+	}
+	return d
+}
+
+func mark(t *testing.T, j *Journal, d DeadLetter, want bool) {
+	t.Helper()
+	marked, err := j.MarkReplayed(t.Context(), d, start.Add(time.Minute))
+	if err != nil || marked != want {
+		t.Errorf("marked %v, %v; want %v", marked, err, want)
+	}
+}
+
+// A dead vote is counted once, however many letters hold it, and not at all if
+// the log has it.
+func TestDeadVotesAreNotInTheLog(t *testing.T) {
+	j := open(t)
+	votes := func(indexes ...int) []events.Vote {
+		var out []events.Vote
+		for _, i := range indexes {
+			out = append(out, events.Vote{ID: fmt.Sprint("v", i), Name: "La Tona", Year: 2000, Index: i, At: start})
+		}
+		return out
+	}
+	box := func(id string, channel events.Channel, indexes ...int) events.Box {
+		return events.Box{ID: id, Contest: "a", Channel: channel, Votes: votes(indexes...)}
+	}
+	log := func(id, outcome string, indexes ...int) {
+		e := Entry{ID: id + outcome, Box: box(id, events.ByHTTP, indexes...)}
+		for range indexes {
+			e.States = append(e.States, events.Counted)
+		}
+		mustAppend(t, j, e)
+	}
+	for i, letter := range []DeadLetter{
+		letterOf(t, events.TypeCast, box("both", events.ByHTTP, 0, 1, 2, 3), ""), // and its refused votes died too: 1 and 3
+		letterOf(t, events.TypeRefused, box("both", events.ByHTTP, 1, 3), ""),
+		letterOf(t, events.TypeCast, box("half", events.ByHTTP, 0, 1, 2), ""),     // the log has two of three
+		letterOf(t, events.TypeAccepted, box("late", events.ByGRPC, 0, 1), ""),    // the log has all
+		letterOf(t, events.TypeAccepted, box("lost", events.ByGRPC, 5, 6, 7), ""), // the log has none
+	} {
+		letter.Places = []string{fmt.Sprint("0/", i)}
+		if err := j.Shelve(t.Context(), letter); err != nil {
+			t.Fatal(err)
+		}
+	}
+	log("both", "/accepted", 0, 2)
+	log("half", "/accepted", 0)
+	log("half", "/refused", 2)
+	log("late", "/accepted", 0, 1)
+	got, err := j.DeadVotes(t.Context(), "a")
+	want := map[events.Channel]int64{events.ByHTTP: 2 + 1, events.ByGRPC: 3}
+	if err != nil || !reflect.DeepEqual(got, want) {
+		t.Errorf("dead votes are %v, %v; want %v", got, err, want)
 	}
 }
 

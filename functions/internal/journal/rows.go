@@ -228,18 +228,13 @@ func (j *Journal) Entries(ctx context.Context, contest string) iter.Seq2[Entry, 
 // the dead letters. ok is false if neither has it: then it is on its way, or the
 // receipt is not ours.
 func (j *Journal) Vote(ctx context.Context, boxID string, index int) (row Row, ok bool, err error) {
-	for _, outcome := range [...]string{"/accepted", "/refused"} {
-		var d document
-		err := j.boxes.FindOne(ctx, bson.D{{Key: "_id", Value: boxID + outcome}}).Decode(&d)
-		if errors.Is(err, mongo.ErrNoDocuments) {
-			continue
-		}
-		if err != nil {
-			return Row{}, false, fmt.Errorf("look for vote %s: %w", events.Receipt(boxID, index), err)
-		}
-		e, err := d.entry()
+	for _, outcome := range outcomes {
+		e, ok, err := j.entry(ctx, boxID+outcome)
 		if err != nil {
 			return Row{}, false, err
+		}
+		if !ok {
+			continue
 		}
 		for i, v := range e.Box.Votes {
 			if v.Index == index {
@@ -248,6 +243,25 @@ func (j *Journal) Vote(ctx context.Context, boxID string, index int) (row Row, o
 		}
 	}
 	return j.deadVote(ctx, boxID, index)
+}
+
+// outcomes are what screen makes of a box: the ends of its events' ids.
+var outcomes = []string{"/accepted", "/refused"}
+
+// entry returns the box of an event's id, and whether the log has it.
+func (j *Journal) entry(ctx context.Context, eventID string) (e Entry, ok bool, err error) {
+	var d document
+	err = j.boxes.FindOne(ctx, bson.D{{Key: "_id", Value: eventID}}).Decode(&d)
+	if errors.Is(err, mongo.ErrNoDocuments) {
+		return Entry{}, false, nil
+	}
+	if err == nil {
+		e, err = d.entry()
+	}
+	if err != nil {
+		return Entry{}, false, fmt.Errorf("look for box %s: %w", eventID, err)
+	}
+	return e, true, nil
 }
 
 // cursor is the place of a row: the time and id of its box, and its index.
