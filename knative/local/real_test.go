@@ -149,7 +149,9 @@ func (l *line) produce(t *testing.T, first, n int) {
 			{Key: "content-type", Value: []byte("text/plain")},
 		}}
 	}
-	if err := l.client(t).ProduceSync(within(t), records...).FirstErr(); err != nil {
+	client := l.client(t)
+	defer client.Close() // now, as it would wait long for a broker that is gone
+	if err := client.ProduceSync(within(t), records...).FirstErr(); err != nil {
 		t.Fatal(err)
 	}
 }
