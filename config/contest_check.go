@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"time"
 
 	"marimba/events"
 )
@@ -13,6 +14,9 @@ const (
 	maxBands  = 5000
 	maxShards = 256
 	maxPoints = 1_000_000
+
+	maxAmendments = 100
+	maxReason     = 500
 )
 
 // check returns what is wrong with a contest whose file is well formed. The id
@@ -21,6 +25,7 @@ func (f *contestFile) check(id string) []fault {
 	var c checking
 	c.names(f, id)
 	c.bounds(f)
+	c.amendments(f)
 	c.counting(f)
 	c.roster(f)
 	return c.faults
@@ -55,8 +60,44 @@ func (c *checking) bounds(f *contestFile) {
 	from, to := f.YearMin.or(defaultYearMin), f.YearMax.value
 	c.need(from >= 1 && from <= events.MaxYear, f.YearMin.line, "year_min: is not 1 to %d", events.MaxYear)
 	c.need(f.YearMax.line == 0 || to >= from && to <= events.MaxYear, f.YearMax.line, "year_max: is not year_min to %d", events.MaxYear)
-	c.need(f.OpensAt.line == 0 || f.ClosesAt.line == 0 || f.OpensAt.value.Before(f.ClosesAt.value),
+	c.need(f.OpensAt.value.IsZero() || f.ClosesAt.value.IsZero() || f.OpensAt.value.Before(f.ClosesAt.value),
 		f.ClosesAt.line, "closes_at: is not after opens_at")
+}
+
+// amendments checks that each changes one bound that had not passed when it was
+// made, to an instant that was still to come. So no vote that had been received
+// by then is judged differently because of it.
+func (c *checking) amendments(f *contestFile) {
+	c.need(len(f.Amendments) <= maxAmendments, 0, "amendments: more than %d", maxAmendments)
+	opensAt, closesAt := f.OpensAt.value, f.ClosesAt.value
+	var before time.Time
+	for _, a := range f.Amendments {
+		made, line := a.At.value, a.At.line
+		c.need(line > 0 && !made.Before(before), line, "amendments: at is missing or before that of the amendment above")
+		c.plain("by", a.By, events.MaxName)
+		c.plain("reason", a.Reason, maxReason)
+		c.need((a.OpensAt.line > 0) != (a.ClosesAt.line > 0), line, "amendments: is not of either opens_at or closes_at")
+		if a.OpensAt.line > 0 {
+			c.need(made.Before(opensAt), a.OpensAt.line, "amendments: opens_at had passed or was not set when it was changed")
+			c.need(made.Before(a.OpensAt.value), a.OpensAt.line, "amendments: opens_at is not after at")
+			opensAt = a.OpensAt.value
+		}
+		if a.ClosesAt.line > 0 {
+			c.need(closesAt.IsZero() || made.Before(closesAt), a.ClosesAt.line, "amendments: closes_at had passed when it was changed")
+			c.need(made.Before(a.ClosesAt.value), a.ClosesAt.line, "amendments: closes_at is not after at")
+			closesAt = a.ClosesAt.value
+		}
+		c.need(opensAt.IsZero() || closesAt.IsZero() || opensAt.Before(closesAt), line, "amendments: closes_at is not after opens_at")
+		before = made
+	}
+}
+
+// plain checks a text that people read.
+func (c *checking) plain(of string, text at[string], most int) bool {
+	clean, no := events.CleanText(of, text.value, most)
+	holds := no == nil && clean != "" && clean == text.value
+	c.need(holds, text.line, "%s: %q is empty, longer than %d or not in its clean form", of, text.value, most)
+	return holds
 }
 
 func (c *checking) counting(f *contestFile) {
@@ -131,9 +172,7 @@ func (c *checking) roster(f *contestFile) {
 type spellings map[string]at[string]
 
 func (c *checking) spelling(known spellings, of string, text at[string], most int) {
-	clean, no := events.CleanText(of, text.value, most)
-	if no != nil || clean == "" || clean != text.value {
-		c.need(false, text.line, "%s: %q is empty, longer than %d or not in its clean form", of, text.value, most)
+	if !c.plain(of, text, most) {
 		return
 	}
 	folded := events.Fold(text.value)

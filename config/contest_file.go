@@ -29,6 +29,7 @@ type contestFile struct {
 	YearMax       at[int32]             `yaml:"year_max"`
 	OpensAt       at[time.Time]         `yaml:"opens_at"`
 	ClosesAt      at[time.Time]         `yaml:"closes_at"`
+	Amendments    []amendmentEntry      `yaml:"amendments"`
 	Limit         struct {
 		Mode  at[events.LimitMode] `yaml:"mode"`
 		Votes at[int64]            `yaml:"votes"`
@@ -38,6 +39,14 @@ type contestFile struct {
 	TieBreak []at[events.Metric] `yaml:"tie_break"`
 	MeanFrom at[int64]           `yaml:"mean_from"`
 	Shards   at[int]             `yaml:"shards"`
+}
+
+type amendmentEntry struct {
+	At       at[time.Time] `yaml:"at"`
+	By       at[string]    `yaml:"by"`
+	OpensAt  at[time.Time] `yaml:"opens_at"`
+	ClosesAt at[time.Time] `yaml:"closes_at"`
+	Reason   at[string]    `yaml:"reason"`
 }
 
 type bandEntry struct {
@@ -119,6 +128,7 @@ func yamlFaults(err error) []fault {
 
 // contest returns the contest of a file without faults.
 func (f *contestFile) contest() events.Contest {
+	opensAt, closesAt, amendments := f.bounds()
 	c := events.Contest{
 		ID:            f.ID.value,
 		Title:         f.Title.value,
@@ -129,8 +139,9 @@ func (f *contestFile) contest() events.Contest {
 		RankMax:       hundredths(f.RankMax.value),
 		YearMin:       f.YearMin.or(defaultYearMin),
 		YearMax:       f.YearMax.value,
-		OpensAt:       f.OpensAt.value.UTC(),
-		ClosesAt:      f.ClosesAt.value.UTC(),
+		OpensAt:       opensAt,
+		ClosesAt:      closesAt,
+		Amendments:    amendments,
 		Limit:         events.Limit{Mode: f.Limit.Mode.or(events.NoLimit), N: f.Limit.Votes.value},
 		Points:        values(f.Points),
 		Standing:      f.Standing.or(events.ByVotes),
@@ -148,6 +159,23 @@ func (f *contestFile) contest() events.Contest {
 		}
 	}
 	return c
+}
+
+// bounds returns the bounds that are in force, and the amendments that led to
+// them.
+func (f *contestFile) bounds() (opensAt, closesAt time.Time, amendments []events.Amendment) {
+	opensAt, closesAt = f.OpensAt.value.UTC(), f.ClosesAt.value.UTC()
+	for _, entry := range f.Amendments {
+		bound, to, name := &closesAt, entry.ClosesAt.value.UTC(), events.ClosesAt
+		if entry.OpensAt.line > 0 {
+			bound, to, name = &opensAt, entry.OpensAt.value.UTC(), events.OpensAt
+		}
+		amendments = append(amendments, events.Amendment{
+			At: entry.At.value.UTC(), By: entry.By.value, Bound: name, From: *bound, To: to, Reason: entry.Reason.value,
+		})
+		*bound = to
+	}
+	return opensAt, closesAt, amendments
 }
 
 func values[T any](list []at[T]) []T {

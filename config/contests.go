@@ -1,7 +1,9 @@
 package config
 
 import (
+	"crypto/sha256"
 	"embed"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -33,7 +35,8 @@ type Contests struct {
 	Dir string `env:"CONTESTS_DIR"`
 }
 
-// Roll is all contests that there are. It does not change.
+// Roll is all contests that there are at one time. It does not change; Register
+// has the roll that is in force.
 type Roll struct {
 	contests map[string]events.Contest
 	ids      []string
@@ -52,10 +55,16 @@ func (r *Roll) IDs() []string { return slices.Clone(r.ids) }
 // Load reads the contests. The error tells the faults of all files, one a line,
 // each with file and line.
 func (c Contests) Load() (*Roll, error) {
+	return c.loadAfter(new(Roll))
+}
+
+// loadAfter is Load, but takes contests whose files have not changed from an
+// earlier roll.
+func (c Contests) loadAfter(known *Roll) (*Roll, error) {
 	if c.Dir == "" {
-		return readRoll(contestFiles, "contests", false)
+		return readRoll(contestFiles, "contests", known, false)
 	}
-	roll, err := readRoll(os.DirFS(c.Dir), ".", true)
+	roll, err := readRoll(os.DirFS(c.Dir), ".", known, true)
 	if err != nil {
 		return nil, fmt.Errorf("contests in %s: %w", c.Dir, err)
 	}
@@ -63,8 +72,8 @@ func (c Contests) Load() (*Roll, error) {
 }
 
 // readRoll reads the contests of a folder; those that nobody has looked at yet
-// are held against the schema too.
-func readRoll(files fs.FS, dir string, strange bool) (*Roll, error) {
+// are held against the schema too. What is known already is not read again.
+func readRoll(files fs.FS, dir string, known *Roll, strange bool) (*Roll, error) {
 	entries, err := fs.ReadDir(files, dir)
 	if err != nil {
 		return nil, err
@@ -85,7 +94,10 @@ func readRoll(files fs.FS, dir string, strange bool) (*Roll, error) {
 			faults = append(faults, err)
 			continue
 		}
-		contest, err := readContest(name, id, data, strange)
+		contest, ok := known.Contest(id)
+		if !ok || contest.Revision != revision(data) {
+			contest, err = readContest(name, id, data, strange)
+		}
 		if err != nil {
 			faults = append(faults, err)
 			continue
@@ -119,7 +131,14 @@ func readContest(name, id string, data []byte, strange bool) (events.Contest, er
 	if len(faults) > 0 {
 		return events.Contest{}, tell(name, faults)
 	}
-	return file.contest(), nil
+	contest := file.contest()
+	contest.Revision = revision(data)
+	return contest, nil
+}
+
+func revision(data []byte) string {
+	sum := sha256.Sum256(data)
+	return hex.EncodeToString(sum[:])
 }
 
 func readBounded(files fs.FS, name string, most int64) ([]byte, error) {

@@ -16,7 +16,7 @@ import (
 // The contests that a binary brings along are right, also by the schema, which
 // is not looked at when a function starts.
 func TestBuiltInContestsAreRight(t *testing.T) {
-	roll, err := readRoll(contestFiles, "contests", true)
+	roll, err := readRoll(contestFiles, "contests", new(Roll), true)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -53,6 +53,9 @@ year_min: 1950
 year_max: 2000
 opens_at: 2026-11-01T00:00:00-06:00
 closes_at: 2026-12-01T00:00:00-06:00
+amendments:
+  - {at: 2026-10-01T00:00:00Z, by: Ana, opens_at: 2026-11-02T00:00:00-06:00, reason: El salón no está listo}
+  - {at: 2026-11-30T23:59:59.999-06:00, by: Luis, closes_at: 2026-12-01T01:00:00-06:00, reason: "One hour more"}
 limit: {mode: per_band, votes: 2}
 points: [5, 3, 3, 0]
 standing: points
@@ -68,6 +71,10 @@ shards: 4
 		t.Fatal(err)
 	}
 	got, _ := roll.Contest("all")
+	if again, _ := roll.Contest("least"); len(got.Revision) != 64 || got.Revision == again.Revision {
+		t.Errorf("revisions are %q and %q", got.Revision, again.Revision)
+	}
+	got.Revision = ""
 	want := events.Contest{
 		ID: "all", Title: map[string]string{"es": "Todo", "en": "All"}, OpenRoster: true,
 		Bands: []events.Band{{
@@ -75,16 +82,24 @@ shards: 4
 			Albums: []events.Album{{Title: "Uno", Aliases: []string{"One"}, Year: 1999}},
 		}},
 		VoterRequired: true, RankMode: events.Position, RankMax: 1225, YearMin: 1950, YearMax: 2000,
-		OpensAt:  time.Date(2026, 11, 1, 6, 0, 0, 0, time.UTC),
-		ClosesAt: time.Date(2026, 12, 1, 6, 0, 0, 0, time.UTC),
-		Limit:    events.Limit{Mode: events.PerBand, N: 2},
-		Points:   []int64{5, 3, 3, 0}, Standing: events.ByPoints,
+		OpensAt:  time.Date(2026, 11, 2, 6, 0, 0, 0, time.UTC),
+		ClosesAt: time.Date(2026, 12, 1, 7, 0, 0, 0, time.UTC),
+		Amendments: []events.Amendment{{
+			At: time.Date(2026, 10, 1, 0, 0, 0, 0, time.UTC), By: "Ana", Bound: events.OpensAt,
+			From: time.Date(2026, 11, 1, 6, 0, 0, 0, time.UTC), To: time.Date(2026, 11, 2, 6, 0, 0, 0, time.UTC), Reason: "El salón no está listo",
+		}, {
+			At: time.Date(2026, 12, 1, 5, 59, 59, 999e6, time.UTC), By: "Luis", Bound: events.ClosesAt,
+			From: time.Date(2026, 12, 1, 6, 0, 0, 0, time.UTC), To: time.Date(2026, 12, 1, 7, 0, 0, 0, time.UTC), Reason: "One hour more",
+		}},
+		Limit:  events.Limit{Mode: events.PerBand, N: 2},
+		Points: []int64{5, 3, 3, 0}, Standing: events.ByPoints,
 		TieBreak: []events.Metric{events.ByMean, events.ByVotes}, MeanFrom: 7, Shards: 4,
 	}
 	if fmt.Sprintf("%+v", got) != fmt.Sprintf("%+v", want) {
 		t.Errorf("contest is\n%+v, want\n%+v", got, want)
 	}
 	got, _ = roll.Contest("least")
+	got.Revision = ""
 	want = events.Contest{
 		ID: "least", Title: map[string]string{"es": "Poco", "en": "Little"}, OpenRoster: true,
 		Bands: []events.Band{}, AlbumRequired: true, RankMode: events.Score, RankMax: 1000, YearMin: 1900,
@@ -131,6 +146,34 @@ func TestContestFaults(t *testing.T) {
 			[]string{`bad.yaml:8: band: "TREBOL" is the same as "Trébol" in line 6 when folded`}},
 		"albums alike": {head + "bands:\n  - name: A\n    albums: [{title: Uno}, {title: Dos, aliases: [úno]}]\n  - name: B\n    albums: [{title: Uno}]\n",
 			[]string{`bad.yaml:7: album: "úno" is the same as "Uno" in line 7`}},
+		"amendment without a bound": {head + "open_roster: true\namendments: [{at: 2026-01-01T00:00:00Z, by: A, reason: B}]\n",
+			[]string{"bad.yaml:6: amendments/0: missing property"}},
+		"amendment of both bounds": {head + "open_roster: true\namendments:\n" +
+			"  - {at: 2026-01-01T00:00:00Z, by: A, reason: B, opens_at: 2026-01-02T00:00:00Z, closes_at: 2026-01-03T00:00:00Z}\n",
+			[]string{"bad.yaml:7: amendments/0: 'oneOf' failed"}},
+		"amendment by nobody": {head + "open_roster: true\namendments:\n  - {at: 2026-01-01T00:00:00Z, by: ' ', reason: B, closes_at: 2026-01-03T00:00:00Z}\n",
+			[]string{`bad.yaml:7: by: " " is empty`}},
+		"amendment after the closing": {head + "open_roster: true\ncloses_at: 2026-01-01T00:00:00Z\namendments:\n" +
+			"  - {at: 2026-01-01T00:00:00Z, by: A, reason: B, closes_at: 2026-01-03T00:00:00Z}\n",
+			[]string{"bad.yaml:8: amendments: closes_at had passed when it was changed"}},
+		"amendment after the amended closing": {head + "open_roster: true\namendments:\n" +
+			"  - {at: 2026-01-01T00:00:00Z, by: A, reason: B, closes_at: 2026-01-03T00:00:00Z}\n" +
+			"  - {at: 2026-01-03T00:00:00Z, by: A, reason: B, closes_at: 2026-01-04T00:00:00Z}\n",
+			[]string{"bad.yaml:8: amendments: closes_at had passed when it was changed"}},
+		"closing in the past": {head + "open_roster: true\namendments:\n  - {at: 2026-01-03T00:00:00Z, by: A, reason: B, closes_at: 2026-01-03T00:00:00Z}\n",
+			[]string{"bad.yaml:7: amendments: closes_at is not after at"}},
+		"amendment after the opening": {head + "open_roster: true\nopens_at: 2026-01-01T00:00:00Z\namendments:\n" +
+			"  - {at: 2026-01-02T00:00:00Z, by: A, reason: B, opens_at: 2026-01-03T00:00:00Z}\n",
+			[]string{"bad.yaml:8: amendments: opens_at had passed or was not set"}},
+		"opening of what is open": {head + "open_roster: true\namendments:\n  - {at: 2026-01-02T00:00:00Z, by: A, reason: B, opens_at: 2026-01-03T00:00:00Z}\n",
+			[]string{"bad.yaml:7: amendments: opens_at had passed or was not set"}},
+		"opening amended behind the closing": {head + "open_roster: true\nopens_at: 2026-02-01T00:00:00Z\ncloses_at: 2026-03-01T00:00:00Z\namendments:\n" +
+			"  - {at: 2026-01-02T00:00:00Z, by: A, reason: B, opens_at: 2026-03-01T00:00:00Z}\n",
+			[]string{"bad.yaml:9: amendments: closes_at is not after opens_at"}},
+		"amendments in disorder": {head + "open_roster: true\namendments:\n" +
+			"  - {at: 2026-01-02T00:00:00Z, by: A, reason: B, closes_at: 2026-02-01T00:00:00Z}\n" +
+			"  - {at: 2026-01-01T00:00:00Z, by: A, reason: B, closes_at: 2026-02-02T00:00:00Z}\n",
+			[]string{"bad.yaml:8: amendments: at is missing or before"}},
 		"name not clean": {head + "bands: [{name: ' A'}]\n", []string{`bad.yaml:5: band: " A" is empty, longer than 120 or not in its clean form`}},
 		"several": {head + "open_roster: true\nlimit: {mode: per_band}\nmean_from: 2\npoints: [1, 2]\n",
 			[]string{"bad.yaml:6: limit", "bad.yaml:8: points"}},
@@ -208,6 +251,7 @@ func FuzzReadContest(f *testing.F) {
 		f.Add(data)
 	}
 	f.Add([]byte("a: &a [*a]\n"))
+	f.Add([]byte("{id: x, title: {es: a, en: b}, rank_mode: score, rank_max: 1, open_roster: true, amendments: [{at: 2026-01-01T00:00:00Z, by: A, reason: B, closes_at: 2026-01-02T00:00:00Z}]}"))
 	f.Add([]byte("{id: x, title: {es: a, en: b}, rank_mode: score, rank_max: .inf, open_roster: true}"))
 	f.Add([]byte("rank_max: 1e400\nopens_at: 0000-00-00\n"))
 	f.Fuzz(func(t *testing.T, data []byte) {

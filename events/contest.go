@@ -33,11 +33,47 @@ const (
 	BySum    Metric = "sum"
 )
 
+// Phase is where a contest is in its life.
+type Phase string
+
+// The phases, in their order. A contest is closed until all votes that were
+// received in time have been counted; its final statement makes it final.
+const (
+	Draft  Phase = "draft" // not yet open
+	Open   Phase = "open"
+	Closed Phase = "closed" // takes no more votes; the result is provisional
+	Final  Phase = "final"
+)
+
+// Bound is one of the two instants between which a contest takes votes.
+type Bound string
+
+// The bounds.
+const (
+	OpensAt  Bound = "opens_at"
+	ClosesAt Bound = "closes_at"
+)
+
+// Amendment is a change of a bound that was made before the bound had passed.
+// Only instants later than At are judged differently because of it, so a vote
+// is judged the same whenever that happens.
+type Amendment struct {
+	At     time.Time `json:"at"` // when it was made
+	By     string    `json:"by"`
+	Bound  Bound     `json:"bound"`
+	From   time.Time `json:"from,omitzero"` // zero: there was no such bound
+	To     time.Time `json:"to"`
+	Reason string    `json:"reason"`
+}
+
 // Contest is what the organiser decides.
 type Contest struct {
-	ID    string
-	Title map[string]string // by language: "es", "en"
-	Bands []Band
+	ID string
+	// Revision names the text that the contest was read from: two contests of one
+	// id are the same if it is.
+	Revision string
+	Title    map[string]string // by language: "es", "en"
+	Bands    []Band
 	// OpenRoster takes bands and albums that Bands does not list.
 	OpenRoster    bool
 	AlbumRequired bool
@@ -47,7 +83,8 @@ type Contest struct {
 	YearMin       int32
 	YearMax       int32 // 0 is the year after the vote's receipt
 	OpensAt       time.Time
-	ClosesAt      time.Time // zero: not bounded
+	ClosesAt      time.Time   // zero: not bounded
+	Amendments    []Amendment // that led to OpensAt and ClosesAt
 	Limit         Limit
 	// Points gives points for chart positions: the first entry is for rank 1.
 	Points []int64
@@ -61,6 +98,18 @@ type Contest struct {
 	// Shards is how many Redis key sets the counts are spread over. It must not
 	// change while a contest has votes, except by a recount.
 	Shards int
+}
+
+// PhaseAt returns the contest's phase at an instant, as far as time decides it:
+// whether it is final, the log knows.
+func (c Contest) PhaseAt(t time.Time) Phase {
+	switch {
+	case !c.OpensAt.IsZero() && t.Before(c.OpensAt):
+		return Draft
+	case !c.ClosesAt.IsZero() && !t.Before(c.ClosesAt):
+		return Closed
+	}
+	return Open
 }
 
 // Limit bounds how many votes of one voter count. It applies to votes that
