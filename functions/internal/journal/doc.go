@@ -32,6 +32,8 @@
 //
 // dead has one document for each event that a source gave up on; see DeadLetter.
 //
+// statements has one document for each contest that is final; see Statement.
+//
 // # FerretDB
 //
 // All of it runs on MongoDB and on FerretDB 1 (SQLite). There indexes other than

@@ -25,10 +25,11 @@ const (
 
 // Journal is the log. It is safe for concurrent use.
 type Journal struct {
-	client *mongo.Client
-	boxes  *mongo.Collection
-	dead   *mongo.Collection
-	writer *writer
+	client     *mongo.Client
+	boxes      *mongo.Collection
+	dead       *mongo.Collection
+	statements *mongo.Collection
+	writer     *writer
 }
 
 // Open returns the log in the MongoDB of cfg. It does not connect: each call
@@ -51,7 +52,9 @@ func Open(cfg config.Mongo) (*Journal, error) {
 		return nil, errors.New("MONGO_URL is not a mongodb:// connection string of a known form")
 	}
 	db := client.Database(cfg.Database)
-	j := &Journal{client: client, boxes: db.Collection("boxes"), dead: db.Collection("dead")}
+	j := &Journal{
+		client: client, boxes: db.Collection("boxes"), dead: db.Collection("dead"), statements: db.Collection("statements"),
+	}
 	j.writer = newWriter(mongoStore{db, j.boxes})
 	return j, nil
 }
