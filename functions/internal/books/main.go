@@ -38,6 +38,7 @@ type command struct {
 }
 
 var commands = []command{
+	{"audit", "holds what was cast, the log and the counts against one another", runAudit},
 	{"restore", "puts the log back into a Redis that has lost its counts", runRestore},
 }
 

@@ -1,0 +1,228 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"iter"
+	"maps"
+	"slices"
+	"time"
+
+	"marimba/config"
+	"marimba/events"
+	"marimba/events/rules"
+	"marimba/functions/internal/counts"
+	"marimba/functions/internal/journal"
+)
+
+func runAudit(ctx context.Context, args, environ []string) (any, error) {
+	flags := flag.NewFlagSet("audit", flag.ContinueOnError)
+	only := flags.String("contest", "", "this contest alone")
+	young := flags.Duration("allow-in-flight", 0, "how old a vote may be that is in no final state yet")
+	if err := flags.Parse(args); err != nil {
+		return nil, err
+	}
+	if flags.NArg() > 0 || *young < 0 {
+		return nil, errors.New("usage: books audit [-contest ID] [-allow-in-flight DURATION]")
+	}
+	var cfg struct {
+		config.Kafka
+		config.Redis
+		config.Mongo
+		config.Contests
+	}
+	if err := config.Load(&cfg, environ); err != nil {
+		return nil, err
+	}
+	options, err := brokers(cfg.Kafka)
+	if err != nil {
+		return nil, err
+	}
+	s, err := settings{cfg.Redis, cfg.Mongo, cfg.Contests}.open()
+	if err != nil {
+		return nil, err
+	}
+	defer s.close()
+	a := newAudit(s.contests, castTopic{options}, s.journal, s.counts)
+	a.only, a.young = *only, *young
+	result, err := a.run(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if !result.Agree {
+		return result, fmt.Errorf("the books do not balance: %d checks failed", len(result.Faults))
+	}
+	return result, nil
+}
+
+type everyContest interface {
+	roll
+	IDs() []string
+}
+
+// castVotes is what was answered with success.
+type castVotes interface {
+	Reach(ctx context.Context) (reach, error)
+	Records(ctx context.Context, within reach) iter.Seq2[castRecord, error]
+}
+
+// ended is what became of the votes.
+type ended interface {
+	logged
+	Dead(ctx context.Context, state journal.ShelfState, contest string) iter.Seq2[journal.DeadLetter, error]
+	DeadList(ctx context.Context, state journal.ShelfState, contest string) iter.Seq2[journal.DeadLetter, error]
+	Vote(ctx context.Context, boxID string, index int) (journal.Row, bool, error)
+}
+
+// shownCounts is what is shown to the public.
+type shownCounts interface {
+	Tally(ctx context.Context, c events.Contest) (counts.Histogram, error)
+	Figures(ctx context.Context, c events.Contest) (counts.Figures, error)
+	Pending(ctx context.Context, c events.Contest) (map[events.State]int64, error)
+}
+
+// audit holds all that is kept of votes against all else: what was cast, what
+// the log and the dead letters say became of it, and what Redis counts. It
+// changes nothing.
+//
+// It reads in this order: how far votes.cast goes; the log; the dead letters;
+// Redis; how far votes.cast goes now; votes.cast to there. So what the log has was
+// cast within what is read, and what Redis has over the log is among the cast
+// votes that the log, when it was read, had not. Votes that came in since the
+// first of these steps, and are not in the log, are left aside. A house that is
+// at rest is held to the last vote; one that moves, to the votes that move.
+//
+// Memory is about 100 bytes a vote of the log, or 300 where each vote has a box
+// of its own. In mode replace, voters are held as well.
+type audit struct {
+	contests everyContest
+	topic    castVotes
+	journal  ended
+	counts   shownCounts
+	now      func() time.Time
+
+	only  string        // contest; empty: all
+	young time.Duration // how old a vote may be that is in no final state
+
+	began    time.Time
+	ledger   *ledger
+	letters  map[string]deadBox // by box id
+	accounts map[string]*account
+	faults   faults
+	read     auditRead
+	places   [events.MaxBoxVotes]uint32 // of a box's indexes: number of the vote in the ledger, plus 1
+}
+
+// account is the books of one contest.
+type account struct {
+	contest events.Contest
+	judge   *rules.Rules // nil: there is no such contest
+	rows    map[events.Channel]*auditRow
+	ids     []mark
+	limited []mark
+
+	log, cast *counts.Recount
+	redis     redisSide
+	moving    moving
+}
+
+// redisSide is what Redis says of a contest.
+type redisSide struct {
+	tally   counts.Histogram
+	figures counts.Figures
+	pending map[events.State]int64
+}
+
+func newAudit(contests everyContest, topic castVotes, journal ended, counts shownCounts) *audit {
+	return &audit{
+		contests: contests, topic: topic, journal: journal, counts: counts, now: time.Now,
+		ledger: newLedger(), letters: make(map[string]deadBox),
+		accounts: make(map[string]*account), faults: make(faults),
+	}
+}
+
+func (a *audit) run(ctx context.Context) (audited, error) {
+	a.began = a.now()
+	first, err := a.topic.Reach(ctx)
+	if err != nil {
+		return audited{}, err
+	}
+	for _, step := range []func(context.Context) error{a.readLog, a.readDead, a.readCounts} {
+		if err := step(ctx); err != nil {
+			return audited{}, err
+		}
+	}
+	last, err := a.topic.Reach(ctx)
+	if err != nil {
+		return audited{}, err
+	}
+	if err := a.readCast(ctx, first, last); err != nil {
+		return audited{}, err
+	}
+	for _, id := range slices.Sorted(maps.Keys(a.accounts)) {
+		a.checkIDs(a.accounts[id])
+		a.checkLimits(a.accounts[id])
+	}
+	return a.result(first), nil
+}
+
+func (a *audit) account(contest string) *account {
+	if of, ok := a.accounts[contest]; ok {
+		return of
+	}
+	of := &account{
+		contest: contestOf(a.contests, contest), rows: make(map[events.Channel]*auditRow),
+		moving: moving{cells: make(map[cell]int64), votes: make(map[events.Channel]int64)},
+	}
+	if _, ok := a.contests.Contest(contest); ok {
+		of.judge = rules.New(of.contest)
+	}
+	of.log, of.cast = counts.NewRecount(of.contest), counts.NewRecount(of.contest)
+	a.accounts[contest] = of
+	return of
+}
+
+func (of *account) row(channel events.Channel) *auditRow {
+	if of.rows[channel] == nil {
+		of.rows[channel] = &auditRow{Channel: channel}
+	}
+	return of.rows[channel]
+}
+
+// judged says what the rules make of a vote that was cast: as screen does.
+func (of *account) judged(v events.Vote) events.Vote {
+	no := events.Refuse(events.ContestUnknown, "contest")
+	if of.judge != nil {
+		no = of.judge.Judge(&v)
+	}
+	if no != nil {
+		v.Reason, v.Field = no.Code, no.Field
+	}
+	return v
+}
+
+// readCounts reads what Redis says. What is decided and not in the log yet is
+// read first: what it was then may be in the figures, or not yet.
+func (a *audit) readCounts(ctx context.Context) error {
+	ids := slices.AppendSeq(a.contests.IDs(), maps.Keys(a.accounts))
+	slices.Sort(ids)
+	for _, id := range slices.Compact(ids) {
+		if a.only != "" && id != a.only {
+			continue
+		}
+		of := a.account(id)
+		var err error
+		if of.redis.pending, err = a.counts.Pending(ctx, of.contest); err != nil {
+			return err
+		}
+		if of.redis.figures, err = a.counts.Figures(ctx, of.contest); err != nil {
+			return err
+		}
+		if of.redis.tally, err = a.counts.Tally(ctx, of.contest); err != nil {
+			return err
+		}
+	}
+	return nil
+}
