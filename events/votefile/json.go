@@ -67,10 +67,10 @@ func One(data []byte, strict bool) (events.Ballot, *events.Refusal) {
 	if err != nil {
 		return events.Ballot{}, events.Refuse(events.BodyMalformed, "", "reason", place(data, 0, err))
 	}
-	if no != nil {
-		return events.Ballot{}, no
+	if no != nil && no.Code == events.RowMalformed { // the row is all there is
+		no.Code = events.BodyMalformed
 	}
-	return b, nil
+	return b, no
 }
 
 var (

@@ -134,7 +134,7 @@ func TestOne(t *testing.T) {
 	for _, c := range []struct{ say, data, want string }{
 		{"vote", `{"name":"Alux Nahual","album":"Conquista","year":"1982","rank":2}`, ""},
 		{"nothing", "  ", "body_empty"},
-		{"array", "[]", "row_malformed: not a JSON object"},
+		{"array", "[]", "body_malformed: not a JSON object"},
 		{"two", "{}{}", "body_malformed: something is behind the JSON value"},
 		{"broken", `{"name":`, "body_malformed: line 1, byte 9: unexpected EOF"},
 		{"form", "name=A", "body_malformed: line 1, byte 2: invalid character 'a' in literal null (expecting 'u')"},
