@@ -185,7 +185,7 @@ func TestFullBoxesDoNotWait(t *testing.T) {
 // out or sent twice, whatever the size of the votes.
 func TestBoxesKeepTheirBounds(t *testing.T) {
 	long := strings.Repeat("𝄞", events.MaxAlbum)
-	for seed := range uint64(20) {
+	for seed := range uint64(6) {
 		onPier(t, func(t *testing.T, p *pier, c *Caster) {
 			random := rand.New(rand.NewPCG(seed, 1))
 			cast, sent := 0, make(map[string]int)
@@ -332,7 +332,7 @@ func TestNoVotesAreCastAtOnce(t *testing.T) {
 // and there are no more lanes than contests and channels.
 func TestLanesHoldNothingThatIsSent(t *testing.T) {
 	c := NewCaster(reporter(func(event.Event) error { return nil }), "ingress", time.Second)
-	for range 50 {
+	for range 5 {
 		for _, contest := range []string{"rock", "jazz"} {
 			for _, channel := range events.Channels {
 				if _, err := c.Cast(t.Context(), contest, channel, votes(700, "A")); err != nil {

@@ -40,7 +40,7 @@ func Open(cfg config.Kafka, name string, lost func(error)) (*Producer, error) {
 		"compression.type":             "lz4",
 		"linger.ms":                    0, // boxes gather before they come here
 		"message.timeout.ms":           int(cfg.DeliveryTimeout.Milliseconds()),
-		"socket.timeout.ms":            int(cfg.DeliveryTimeout.Milliseconds()),
+		"socket.timeout.ms":            int(cfg.DeliveryTimeout.Milliseconds() / 2), // a broker gone silent leaves time to ask again
 		"retry.backoff.ms":             20,
 		"retry.backoff.max.ms":         500,
 		"reconnect.backoff.ms":         20,
@@ -50,7 +50,9 @@ func Open(cfg config.Kafka, name string, lost func(error)) (*Producer, error) {
 		"allow.auto.create.topics":     false,
 		"socket.nagle.disable":         true,
 		"go.delivery.report.fields":    "none",
-		"log_level":                    3,
+		"go.events.channel.size":       100, // a million places by default, which cost 5 ms of the start
+		"go.produce.channel.size":      0,   // not used
+		"log_level":                    0,   // errors come as events, and are logged as JSON
 	}
 	for key, value := range cfg.Security() {
 		settings[key] = value
@@ -67,16 +69,17 @@ func Open(cfg config.Kafka, name string, lost func(error)) (*Producer, error) {
 // watch reads the client's own errors until the producer is closed.
 func (p *Producer) watch(lost func(error)) {
 	defer close(p.done)
+	fatal := false
 	for e := range p.kafka.Events() {
 		err, ok := e.(kafka.Error)
-		if !ok {
-			continue
-		}
-		if err.IsFatal() {
+		switch {
+		case !ok || fatal: // read all the same: the client waits for room
+		case err.IsFatal():
+			fatal = true
 			lost(fmt.Errorf("producer: %w", err))
-			return
+		default:
+			slog.Warn("kafka client", "code", err.Code().String(), "error", err.Error())
 		}
-		slog.Warn("kafka client", "code", err.Code().String(), "error", err.Error())
 	}
 }
 
@@ -119,8 +122,12 @@ func record(e event.Event) *kafka.Message {
 	}
 }
 
-// Close sends what is still queued, within ctx's deadline, and closes.
+// Close sends what is still queued, within ctx's deadline, and closes. Nothing
+// may be sent meanwhile; to close again does nothing.
 func (p *Producer) Close(ctx context.Context) error {
+	if p.kafka.IsClosed() {
+		return nil // to flush what is freed would crash
+	}
 	left := 1
 	for left > 0 && ctx.Err() == nil {
 		left = p.kafka.Flush(100)
