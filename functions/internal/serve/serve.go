@@ -87,11 +87,22 @@ func HTTP(ctx context.Context, port int, h http.Handler, closers ...func(context
 	}
 	return Until(ctx,
 		func() error { return server.Serve(lis) },
-		server.Shutdown, closers...)
+		func(limit context.Context) error { return drain(limit, server) }, closers...)
+}
+
+// drain lets the requests that run finish. Those that do not within limit are cut
+// off, before what they use is closed.
+func drain(limit context.Context, server *http.Server) error {
+	err := server.Shutdown(limit)
+	if err != nil {
+		_ = server.Close()
+	}
+	return err
 }
 
 // Until runs serve until it fails or ctx ends. At the end it calls drain, which
-// must make serve return, and then each closer, all within bounded time.
+// must make serve return, and then each closer, all within bounded time. A cause
+// for which ctx ended, other than that it was told to, is a failure.
 func Until(ctx context.Context, serve func() error, drain func(context.Context) error, closers ...func(context.Context) error) error {
 	served := make(chan error, 1)
 	go func() { served <- serve() }()
@@ -100,10 +111,13 @@ func Until(ctx context.Context, serve func() error, drain func(context.Context) 
 	select {
 	case failed = <-served:
 	case <-ctx.Done():
+		if cause := context.Cause(ctx); !errors.Is(cause, context.Canceled) { // as a signal is
+			failed = cause
+		}
 		slog.Info("draining")
 		limit, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTimeout)
 		if err := drain(limit); err != nil {
-			failed = fmt.Errorf("drain: %w", err)
+			failed = errors.Join(failed, fmt.Errorf("drain: %w", err))
 		}
 		cancel()
 	}
