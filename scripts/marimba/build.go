@@ -14,14 +14,17 @@ import (
 )
 
 // build builds targets into a folder. Nothing is said as long as nothing has to
-// be compiled.
+// be compiled; the first time that is known before the first package.
 func build(root, bin string, targets []target) error {
 	p := &progress{out: os.Stderr, live: isTerminal(os.Stderr), began: time.Now()}
+	if _, err := os.Stat(filepath.Join(bin, "cli")); err != nil {
+		p.begin()
+	}
 	for _, t := range targets {
 		go p.expect(stale(filepath.Join(root, t.dir), t.packages))
 	}
 	for _, t := range targets {
-		args := append([]string{"build", "-v", "-o", bin + string(filepath.Separator)}, t.packages...)
+		args := append([]string{"build", "-v", "-ldflags=-s -w", "-o", bin + string(filepath.Separator)}, t.packages...)
 		if err := compile(filepath.Join(root, t.dir), args, p); err != nil {
 			return fmt.Errorf("build %s: %w", strings.Join(t.packages, " "), err)
 		}
@@ -99,9 +102,14 @@ const between = 5 * time.Second
 
 func (p *progress) expect(packages int) { p.expected.Add(int64(packages)) }
 
+func (p *progress) begin() {
+	p.told = time.Now()
+	fmt.Fprintln(p.out, "Marimba is being built. The first time takes a few minutes, later ones seconds.")
+}
+
 func (p *progress) step(what, name string) {
 	if p.told.IsZero() {
-		fmt.Fprintln(p.out, "Marimba is being built. The first time takes a few minutes, later ones seconds.")
+		p.begin()
 	}
 	if what == "compile" {
 		p.done++
