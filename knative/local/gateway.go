@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/http/httputil"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -20,6 +21,7 @@ const (
 	idleTimeout   = 2 * time.Minute
 	maxHeader     = 64 << 10
 	maxStreams    = 1000 // requests at once on one HTTP/2 connection
+	copySize      = 16 << 10
 )
 
 // errTimeout ends a request that took longer than its service allows.
@@ -45,11 +47,12 @@ func gateway(doors map[string]http.Handler) http.Handler {
 }
 
 // door is the way into one service from outside: it bounds the request's time,
-// and passes it on as it comes, without buffering, in both directions.
+// and passes it on as it comes, in both directions; an answer of unknown length
+// is a stream, of which each piece is passed on at once.
 func door(r *revision) http.Handler {
 	proxy := &httputil.ReverseProxy{
-		Transport:     r,
-		FlushInterval: -1, // at once: streams
+		Transport:  r,
+		BufferPool: &copyBuffers,
 		Rewrite: func(p *httputil.ProxyRequest) {
 			p.SetXForwarded()
 			p.Out.URL.Scheme, p.Out.URL.Host = "http", r.name // RoundTrip puts the instance's address
@@ -70,6 +73,21 @@ func door(r *revision) http.Handler {
 		proxy.ServeHTTP(w, req.WithContext(ctx))
 	})
 }
+
+// copyBuffers are what answers are copied through. Without them each answer
+// would take 32 KiB of new memory.
+var copyBuffers buffers
+
+type buffers struct{ free sync.Pool }
+
+func (b *buffers) Get() []byte {
+	if buffer, ok := b.free.Get().(*[copySize]byte); ok {
+		return buffer[:]
+	}
+	return make([]byte, copySize)
+}
+
+func (b *buffers) Put(buffer []byte) { b.free.Put((*[copySize]byte)(buffer)) }
 
 // starting stops the timer of an answer's first byte when the answer begins.
 type starting struct {
