@@ -3,6 +3,7 @@ package local
 import (
 	"context"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -14,6 +15,7 @@ import (
 	"github.com/cloudevents/sdk-go/v2/binding"
 	"github.com/cloudevents/sdk-go/v2/event"
 	cehttp "github.com/cloudevents/sdk-go/v2/protocol/http"
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
@@ -137,6 +139,14 @@ func (p *postman) bury(waiting, sending context.Context, rec *kgo.Record, e even
 	}
 	for n := 0; ; n++ {
 		err := p.deadSink.put(sending, recordOf("", rec.Key, e))
+		if errors.Is(err, kerr.MessageTooLarge) && len(e.Data()) > 0 {
+			// It came compressed, and no repetition will make it smaller. Where it
+			// still lies, its extensions tell.
+			p.log.Error("dead letter too large, its data is left out", "topic", rec.Topic,
+				"partition", rec.Partition, "offset", rec.Offset, "event", e.ID(), "bytes", len(e.Data()))
+			e.DataEncoded = nil
+			err = p.deadSink.put(sending, recordOf("", rec.Key, e))
+		}
 		if err == nil {
 			p.log.Warn("event dead-lettered", "function", p.source.sink, "topic", rec.Topic,
 				"partition", rec.Partition, "offset", rec.Offset, "event", e.ID(), "cause", cause)
@@ -185,6 +195,21 @@ func sleep(ctx context.Context, d time.Duration) bool {
 	case <-ctx.Done():
 		return false
 	}
+}
+
+// deadLetterProducer opens the producer of all dead letter sinks. Of a broker
+// that does not answer it lets go, though the letter may then come twice.
+func deadLetterProducer(brokers string) (*kgo.Client, error) {
+	client, err := kgo.NewClient(
+		seeds(brokers),
+		kgo.ClientID("marimba-dead-letters"),
+		kgo.RecordDeliveryTimeout(10*time.Second),
+		kgo.AllowIdempotentProduceCancellation(),
+	)
+	if err != nil {
+		return nil, fmt.Errorf("open dead letter producer: %w", err)
+	}
+	return client, nil
 }
 
 // topicSink is a KafkaSink.

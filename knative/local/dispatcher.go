@@ -14,6 +14,7 @@ import (
 const (
 	maxPoll     = 500         // records of one poll
 	maxOpen     = 1000        // records of a partition from the first not done on; then it is paused
+	maxHeld     = 2 << 20     // bytes of a partition's records that are not done; then too
 	inFlight    = 10          // of a partition at once, if unordered
 	commitEvery = time.Second // Knative commits every 5 s; what is not committed comes again after a crash
 	stopAfter   = 5 * time.Second
@@ -50,6 +51,7 @@ type partition struct {
 
 	mu      sync.Mutex
 	prefix  prefix
+	held    int // bytes of the records that are not done
 	epoch   int32
 	unsaved bool // prefix has grown since the last commit
 	paused  bool
@@ -57,7 +59,7 @@ type partition struct {
 
 // openDispatcher joins the consumer group. member is the name of this machine's
 // member if it shall keep its place in the group over a restart; empty else.
-func openDispatcher(broker, member string, p postman) (*dispatcher, error) {
+func openDispatcher(brokers, member string, p postman) (*dispatcher, error) {
 	d := &dispatcher{postman: p, log: p.log.With("source", p.source.name), partitions: map[place]*partition{}}
 	// The client may be given partitions before NewClient returns.
 	d.polling, d.endPolling = context.WithCancel(context.Background())
@@ -68,7 +70,7 @@ func openDispatcher(broker, member string, p postman) (*dispatcher, error) {
 		offset = kgo.NewOffset().AtStart()
 	}
 	options := []kgo.Opt{
-		kgo.SeedBrokers(broker),
+		seeds(brokers),
 		kgo.ClientID("marimba-source-" + p.source.name),
 		kgo.ConsumerGroup(p.source.group),
 		kgo.ConsumeTopics(p.source.topics...),
@@ -149,9 +151,10 @@ func (d *dispatcher) take(at place, records []*kgo.Record) {
 	p.mu.Lock()
 	for _, rec := range records {
 		p.prefix.begin(rec.Offset)
+		p.held += len(rec.Value)
 		p.epoch = rec.LeaderEpoch
 	}
-	if p.prefix.size() >= maxOpen && !p.paused {
+	if (p.prefix.size() >= maxOpen || p.held >= maxHeld) && !p.paused {
 		p.paused = true
 		d.client.PauseFetchPartitions(map[string][]int32{at.topic: {at.partition}})
 	}
@@ -173,19 +176,20 @@ func (d *dispatcher) work(at place, p *partition) {
 		case <-p.waiting.Done():
 		case rec := <-p.records:
 			if d.deliver(p.waiting, p.sending, rec) {
-				d.done(at, p, rec.Offset)
+				d.done(at, p, rec)
 			}
 		}
 	}
 }
 
-func (d *dispatcher) done(at place, p *partition, offset int64) {
+func (d *dispatcher) done(at place, p *partition, rec *kgo.Record) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.prefix.end(offset) {
+	p.held -= len(rec.Value)
+	if p.prefix.end(rec.Offset) {
 		p.unsaved = true
 	}
-	if p.paused && p.prefix.size() < maxOpen/2 {
+	if p.paused && p.prefix.size() < maxOpen/2 && p.held < maxHeld/2 {
 		p.paused = false
 		d.client.ResumeFetchPartitions(map[string][]int32{at.topic: {at.partition}})
 	}

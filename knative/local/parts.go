@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -50,13 +49,10 @@ func openParts(ctx context.Context, o Options, st *state, n *nursery, log *slog.
 	ctx, cancel := context.WithTimeout(ctx, partTimeout)
 	defer cancel()
 	answers, ctx := errgroup.WithContext(ctx)
-	for name, address := range map[string]string{"Kafka": p.Kafka, "Redis": hostOf(p.Redis), "MongoDB": hostOf(p.Mongo)} {
-		answers.Go(func() error {
-			for first := range strings.SplitSeq(address, ",") {
-				return reach(ctx, name, first)
-			}
-			return nil
-		})
+	answers.Go(func() error { return reach(ctx, "Kafka", hosts(p.Kafka, "9092")) })
+	answers.Go(func() error { return reach(ctx, "Redis", hosts(p.Redis, "6379")) })
+	if !strings.HasPrefix(p.Mongo, "mongodb+srv:") { // those hosts only the DNS knows
+		answers.Go(func() error { return reach(ctx, "MongoDB", hosts(p.Mongo, "27017")) })
 	}
 	if err := answers.Wait(); err != nil {
 		p.close(ctx)
@@ -125,10 +121,10 @@ func (p *parts) close(ctx context.Context) {
 
 // makeTopics creates the topics that are missing. On fewer brokers than the
 // manifest has replicas, a topic gets as many as there are.
-func makeTopics(ctx context.Context, broker string, topics []topic) error {
+func makeTopics(ctx context.Context, brokers string, topics []topic) error {
 	ctx, cancel := context.WithTimeout(ctx, partTimeout)
 	defer cancel()
-	client, err := kgo.NewClient(kgo.SeedBrokers(broker))
+	client, err := kgo.NewClient(seeds(brokers))
 	if err != nil {
 		return fmt.Errorf("open Kafka: %w", err)
 	}
@@ -138,7 +134,7 @@ func makeTopics(ctx context.Context, broker string, topics []topic) error {
 	if err != nil {
 		return fmt.Errorf("list topics: %w", err)
 	}
-	brokers, err := admin.ListBrokers(ctx)
+	nodes, err := admin.ListBrokers(ctx)
 	if err != nil {
 		return fmt.Errorf("list brokers: %w", err)
 	}
@@ -146,7 +142,7 @@ func makeTopics(ctx context.Context, broker string, topics []topic) error {
 		if there.Has(t.name) {
 			continue
 		}
-		replicas := max(1, min(t.replicas, int16(len(brokers))))
+		replicas := max(1, min(t.replicas, int16(len(nodes))))
 		config := map[string]*string{}
 		for key, value := range t.config {
 			if key == "min.insync.replicas" && replicas < t.replicas {
@@ -161,10 +157,11 @@ func makeTopics(ctx context.Context, broker string, topics []topic) error {
 	return nil
 }
 
-// reach waits until something listens on an address.
-func reach(ctx context.Context, name, address string) error {
+// reach waits until something listens on one of the addresses.
+func reach(ctx context.Context, name string, addresses []string) error {
 	var dialer net.Dialer
-	for {
+	for n := 0; ; n++ {
+		address := addresses[n%len(addresses)]
 		conn, err := dialer.DialContext(ctx, "tcp", address)
 		if err == nil {
 			return conn.Close()
@@ -175,6 +172,9 @@ func reach(ctx context.Context, name, address string) error {
 	}
 }
 
+// seeds are the addresses in a list with commas.
+func seeds(brokers string) kgo.Opt { return kgo.SeedBrokers(hosts(brokers, "9092")...) }
+
 func withScheme(scheme, address string) string {
 	if address == "" || strings.Contains(address, "://") {
 		return address
@@ -182,13 +182,25 @@ func withScheme(scheme, address string) string {
 	return scheme + "://" + address
 }
 
-// hostOf returns the host and port of a URL; of a list, all of them.
-func hostOf(address string) string {
-	u, err := url.Parse(address)
-	if err != nil {
-		return address
+// hosts returns the host:port of a URL or of a list with commas, which may be
+// in a URL too. port is for those that have none.
+func hosts(address, port string) []string {
+	if _, rest, ok := strings.Cut(address, "://"); ok {
+		address = rest
 	}
-	return u.Host
+	if end := strings.IndexAny(address, "/?"); end >= 0 {
+		address = address[:end]
+	}
+	address = address[strings.LastIndexByte(address, '@')+1:]
+	var out []string
+	for host := range strings.SplitSeq(address, ",") {
+		host = strings.TrimSpace(host)
+		if _, _, err := net.SplitHostPort(host); err != nil {
+			host = net.JoinHostPort(strings.Trim(host, "[]"), port)
+		}
+		out = append(out, host)
+	}
+	return out
 }
 
 // guardian keeps a process running that is not a function: it starts it anew
