@@ -68,7 +68,7 @@ func (r *revision) bring(i *instance) {
 }
 
 // lose takes out an instance that failed. A start that failed turns away those
-// who wait. When instances fail soon after their start, one after the other, the
+// who wait, unless another instance is there for them. When instances fail soon after their start, one after the other, the
 // pause before the next start grows.
 func (r *revision) lose(i *instance, err error) {
 	r.remove(i)
@@ -86,7 +86,7 @@ func (r *revision) lose(i *instance, err error) {
 	}
 	r.failures++
 	stopping := r.closed
-	if !i.ready {
+	if !i.ready && !slices.ContainsFunc(r.instances, func(o *instance) bool { return !o.leaving }) {
 		r.turnAway(err)
 	}
 	r.mu.Unlock()

@@ -29,7 +29,7 @@ func (m *meter) tick(now time.Time, span time.Duration) {
 		return
 	}
 	m.past = append(m.past, m.area/took)
-	if over := len(m.past) - int(span/tick); over > 0 {
+	if over := len(m.past) - max(int(span/tick), 1); over > 0 {
 		m.past = append(m.past[:0], m.past[over:]...)
 	}
 	m.area, m.from = 0, now

@@ -320,8 +320,12 @@ func (r *revision) close(ctx context.Context) {
 	r.turnAway(errStopped)
 	for _, i := range r.instances {
 		i.leaving = true
-		if i.child != nil && i.ready {
+		switch {
+		case i.child == nil: // it is killed as soon as it is there
+		case i.ready:
 			go i.child.stop(ctx, r.timeout)
+		default:
+			i.child.kill()
 		}
 	}
 	r.mu.Unlock()

@@ -75,7 +75,8 @@ func (s *state) secret(name string) string {
 	return s.Secrets[name]
 }
 
-// save writes the state so that a crash leaves the old or the new one.
+// save writes the state so that a crash, also of the machine, leaves the old or
+// the new one: a lost secret would make every voter a new one.
 func (s *state) save() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -84,13 +85,25 @@ func (s *state) save() error {
 		return err
 	}
 	next := s.path + ".new"
-	if err := os.WriteFile(next, text, 0o600); err != nil {
+	if err := writeSynced(next, text); err != nil {
 		return fmt.Errorf("write state: %w", err)
 	}
 	if err := os.Rename(next, s.path); err != nil {
 		return fmt.Errorf("write state: %w", err)
 	}
 	return nil
+}
+
+func writeSynced(path string, text []byte) error {
+	file, err := os.OpenFile(path, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = file.Write(text)
+	if err == nil {
+		err = file.Sync()
+	}
+	return errors.Join(err, file.Close())
 }
 
 func (s *state) close() { s.lock.Close() }

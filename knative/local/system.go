@@ -14,10 +14,9 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
-
-	"github.com/twmb/franz-go/pkg/kgo"
 )
 
 // Options say what to run, and where.
@@ -146,11 +145,19 @@ func (s *System) start(ctx context.Context) error {
 	if err := s.openRevisions(births); err != nil {
 		return err
 	}
-	if err := s.openSources(); err != nil {
+	member := ""
+	if s.parts.kafka == nil {
+		member = s.state.secret("member") // a Kafka that outlives us keeps our place in the groups
+	}
+	// Before the first vote: what is made of it with a secret must stay readable.
+	if err := s.state.save(); err != nil {
+		return err
+	}
+	if err := s.openSources(member); err != nil {
 		return err
 	}
 	s.serve(listeners)
-	return s.state.save()
+	return nil
 }
 
 func (s *System) onClose(f func(context.Context) error) { s.closers = append(s.closers, f) }
@@ -241,15 +248,10 @@ func (s *System) openRevisions(births *nursery) error {
 	return nil
 }
 
-func (s *System) openSources() error {
-	member := ""
-	if s.parts.kafka == nil {
-		member = s.state.secret("member") // a Kafka that outlives us keeps our place in the groups
-	}
-	producer, err := kgo.NewClient(
-		kgo.SeedBrokers(s.parts.Kafka), kgo.ClientID("marimba-dead-letters"), kgo.RecordDeliveryTimeout(10*time.Second))
+func (s *System) openSources(member string) error {
+	producer, err := deadLetterProducer(s.parts.Kafka)
 	if err != nil {
-		return fmt.Errorf("open dead letter producer: %w", err)
+		return err
 	}
 	s.onClose(func(context.Context) error { producer.Close(); return nil })
 	var sources []*dispatcher
@@ -345,9 +347,9 @@ func (s *System) URLs() []URL { return slices.Clone(s.urls) }
 // Addresses are where Kafka, Redis and MongoDB are.
 func (s *System) Addresses() Addresses { return s.parts.Addresses }
 
-// Secret returns the value of a key of the Secret that the functions get: what
-// the parts need, and else one that was made for this data folder. A value given
-// in Options.Env goes before it.
+// Secret returns the value of a key of the Secret that the manifests refer to:
+// what the parts need, and else one that was made for this data folder and stays
+// the same. A value given in Options.Env goes before it.
 func (s *System) Secret(key string) string {
 	if value, ok := s.options.Env[key]; ok {
 		return value
@@ -364,7 +366,7 @@ func (s *System) Secret(key string) string {
 func (s *System) ownAddress(function string) string {
 	for _, u := range s.urls {
 		if u.Function == function {
-			return hostOf(u.Own)
+			return strings.TrimPrefix(u.Own, "http://")
 		}
 	}
 	return ""
