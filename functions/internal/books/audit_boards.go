@@ -113,7 +113,7 @@ func (of *account) compareBoards() board {
 		}
 		if over := n.Redis - n.Log; n.Log != n.Cast || over < least || over > most {
 			out.Agree = false
-			row.Differs = append(row.Differs, fmt.Sprintf("%s, rank %s: %s", orNone(at.album), events.FormatRank(at.rank), n))
+			row.Differs = append(row.Differs, fmt.Sprintf("album %s, rank %s: %s", orNone(at.album), events.FormatRank(at.rank), n))
 		}
 	}
 	for _, row := range rows {
@@ -129,13 +129,6 @@ func (of *account) compareBoards() board {
 	out.More = max(0, len(out.Bands)-maxBands)
 	out.Bands = out.Bands[:len(out.Bands)-out.More]
 	return out
-}
-
-func orNone(album string) string {
-	if album == "" {
-		return "no album"
-	}
-	return album
 }
 
 // checkBoards tells whether boards and figures agree.

@@ -160,10 +160,20 @@ func differing(pairs []pair) string {
 	var out []string
 	for _, p := range pairs {
 		if p.should != p.says {
-			out = append(out, fmt.Sprintf("%s %v, the log says %v", p.what, p.should, p.says))
+			out = append(out, fmt.Sprintf("%s %s, the log says %s", p.what, orNone(p.should), orNone(p.says)))
 		}
 	}
+	if len(out) == 0 {
+		return "it is in the log as another too"
+	}
 	return strings.Join(out, "; ")
+}
+
+func orNone(value any) string {
+	if text := fmt.Sprint(value); text != "" {
+		return text
+	}
+	return "none"
 }
 
 // unlogged says where a vote is that was cast and is not in the log: among the
