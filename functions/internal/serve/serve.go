@@ -83,7 +83,7 @@ func HTTP(ctx context.Context, port int, h http.Handler, closers ...func(context
 		ReadTimeout:       readTimeout,
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeader,
-		ErrorLog:          slog.NewLogLogger(slog.Default().Handler(), slog.LevelDebug),
+		ErrorLog:          slog.NewLogLogger(slog.Default().Handler(), slog.LevelWarn), // panics are told there
 	}
 	return Until(ctx,
 		func() error { return server.Serve(lis) },

@@ -4,8 +4,10 @@
 package stage
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"io"
 	"log/slog"
 	"net/http"
 	"strings"
@@ -47,9 +49,10 @@ func Poison(reason events.Code, err error) error { return &PoisonError{reason, e
 // or structured mode.
 //
 // Its answers follow what a KafkaSource retries (knative.dev/eventing,
-// kncloudevents: 404, 408, 409, 429 and 5xx, and no other): 202 done, 400 or
-// 415 for what is not a CloudEvent, 422 poison, 503 for all that may pass. The
-// header Kne-Reason becomes an extension of the dead letter.
+// kncloudevents: 404, 408, 409, 429 and 5xx, and no other): 202 done; 400, 413 or
+// 415 for what is not a CloudEvent of ours, 422 poison; 408 for a request that
+// was cut off, 503 for all else that may pass. The header Kne-Reason becomes an
+// extension of the dead letter.
 func New(handle Handler) http.Handler {
 	s := &stage{handle: handle, room: make(chan struct{}, maxInFlight)}
 	return http.HandlerFunc(s.serve)
@@ -77,10 +80,13 @@ func (s *stage) serve(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "busy", http.StatusServiceUnavailable)
 		return
 	}
-	r.Body = http.MaxBytesReader(w, r.Body, maxBody)
-	e, status, err := read(r)
+	e, status, err := read(w, r)
 	if err != nil {
-		end(w, status, events.EventMalformed, "", err)
+		reason := events.EventMalformed
+		if status == http.StatusRequestTimeout {
+			reason = ""
+		}
+		end(w, status, reason, "", err)
 		return
 	}
 	err = s.handle(r.Context(), e)
@@ -97,21 +103,27 @@ func (s *stage) serve(w http.ResponseWriter, r *http.Request) {
 
 // read returns the request's event, or the status that says why there is none.
 // A request that was cut off is not the event's fault: 408 is retried.
-func read(r *http.Request) (event.Event, int, error) {
-	message := cehttp.NewMessageFromHttpRequest(r)
-	defer message.Finish(nil) //nolint:errcheck // closing a body that was read
-	if message.ReadEncoding() == binding.EncodingUnknown {
-		return event.Event{}, http.StatusUnsupportedMediaType, errors.New("not a CloudEvent")
-	}
-	e, err := binding.ToEvent(r.Context(), message)
-	if err != nil {
-		if r.Context().Err() != nil {
-			return event.Event{}, http.StatusRequestTimeout, err
-		}
+func read(w http.ResponseWriter, r *http.Request) (event.Event, int, error) {
+	var body bytes.Buffer
+	body.Grow(int(min(max(r.ContentLength, 0), maxBody)) + bytes.MinRead)
+	if _, err := body.ReadFrom(http.MaxBytesReader(w, r.Body, maxBody)); err != nil {
 		var large *http.MaxBytesError
 		if errors.As(err, &large) {
 			return event.Event{}, http.StatusRequestEntityTooLarge, err
 		}
+		return event.Event{}, http.StatusRequestTimeout, err
+	}
+	if _, nameless := r.Header["Ce-"]; nameless { // the SDK would panic
+		return event.Event{}, http.StatusBadRequest, errors.New("an attribute has no name")
+	}
+	message := cehttp.NewMessage(r.Header, io.NopCloser(&body))
+	switch message.ReadEncoding() {
+	case binding.EncodingBinary, binding.EncodingStructured:
+	default:
+		return event.Event{}, http.StatusUnsupportedMediaType, errors.New("not a CloudEvent")
+	}
+	e, err := binding.ToEvent(r.Context(), message)
+	if err != nil {
 		return event.Event{}, http.StatusBadRequest, err
 	}
 	if err := e.Validate(); err != nil {
