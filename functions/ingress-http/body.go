@@ -19,11 +19,11 @@ import (
 // Bounds of a body, as it is sent and as it is unpacked.
 const (
 	maxBody   = 4 << 20
-	smallBody = 16 << 10
+	smallBody = 4 << 10
 )
 
 // body is what a request holds, unpacked. done must be called when nothing of it
-// is needed any more.
+// is needed any more, and may be called again.
 type body struct {
 	*bytes.Buffer
 	large <-chan struct{} // where it has a place among the large
@@ -35,31 +35,35 @@ var (
 	unpackers = sync.Pool{New: func() any { return new(gzip.Reader) }}
 )
 
-func (b body) done() {
-	if b.large != nil {
-		<-b.large
-		return // its memory is not worth keeping
+func (b *body) done() {
+	switch {
+	case b.Buffer == nil:
+		return
+	case b.large != nil:
+		<-b.large // its memory is too much to keep
+	default:
+		b.Reset()
+		buffers.Put(b.Buffer)
 	}
-	b.Reset()
-	buffers.Put(b.Buffer)
+	b.Buffer = nil
 }
 
 // read reads the body of a request. One that does not fit its bounds is refused
 // before more of it is read.
-func (h *ingress) read(w http.ResponseWriter, req *http.Request) (body, error) {
+func (h *ingress) read(w http.ResponseWriter, req *http.Request) (*body, error) {
 	if req.ContentLength > maxBody {
-		return body{}, tooLarge()
+		return nil, tooLarge()
 	}
 	in := http.MaxBytesReader(w, req.Body, maxBody)
-	b := body{Buffer: buffers.Get().(*bytes.Buffer)}
+	b := &body{Buffer: buffers.Get().(*bytes.Buffer)}
 	var err error
 	switch encoding := strings.ToLower(req.Header.Get("Content-Encoding")); encoding {
 	case "", "identity":
-		err = h.fill(&b, req, in, req.ContentLength)
+		err = h.fill(b, req, in, req.ContentLength)
 	case "gzip", "x-gzip":
 		z := unpackers.Get().(*gzip.Reader)
 		if err = z.Reset(in); err == nil {
-			err = h.fill(&b, req, z, -1)
+			err = h.fill(b, req, z, -1)
 		}
 		unpackers.Put(z)
 	default:
@@ -68,7 +72,7 @@ func (h *ingress) read(w http.ResponseWriter, req *http.Request) (body, error) {
 	}
 	if err != nil {
 		b.done()
-		return body{}, unreadable(err)
+		return nil, unreadable(err)
 	}
 	return b, nil
 }

@@ -63,6 +63,7 @@ func (h *ingress) castEvents(w http.ResponseWriter, req *http.Request) error {
 	in.bare = req.Header.Get("Accept") == ""
 	if !isArray(e.Data()) {
 		b, no := votefile.One(e.Data(), false)
+		body.done()
 		if no != nil {
 			return no
 		}

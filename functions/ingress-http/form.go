@@ -17,8 +17,8 @@ import (
 
 // castForm takes the vote of a plain HTML form, as a browser without JavaScript
 // sends it, and answers with a page where that is what the client prefers.
-func (h *ingress) castForm(w http.ResponseWriter, req *http.Request, in *hand, data []byte) error {
-	o, err := in.form(req.Context(), data)
+func (h *ingress) castForm(w http.ResponseWriter, req *http.Request, in *hand, body *body) error {
+	o, err := in.form(req.Context(), body)
 	w.Header().Add("Vary", "Accept")
 	if prefersHTML(req.Header.Get("Accept")) {
 		return showPage(w, req, o, err)
@@ -29,8 +29,9 @@ func (h *ingress) castForm(w http.ResponseWriter, req *http.Request, in *hand, d
 	return accept(w, receiptOf(o))
 }
 
-func (h *hand) form(ctx context.Context, data []byte) (outcome, error) {
-	b, no := formBallot(data)
+func (h *hand) form(ctx context.Context, body *body) (outcome, error) {
+	b, no := formBallot(body.Bytes())
+	body.done()
 	if no != nil {
 		return outcome{}, no
 	}

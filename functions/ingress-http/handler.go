@@ -19,7 +19,7 @@ import (
 // the process below its memory, whatever is sent.
 const (
 	maxInFlight  = 2_000
-	largeAtOnce  = 6
+	largeAtOnce  = 4
 	placeTimeout = 2 * time.Second // how long a large body waits for its place
 )
 

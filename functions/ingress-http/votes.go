@@ -70,9 +70,9 @@ func (h *ingress) castVotes(w http.ResponseWriter, req *http.Request) error {
 	defer body.done()
 	in := &hand{taker: h.byHTTP, contest: contest, id: id, strict: true}
 	if media == formType {
-		return h.castForm(w, req, in, body.Bytes())
+		return h.castForm(w, req, in, body)
 	}
-	return h.cast(w, req, in, format, body.Bytes())
+	return h.cast(w, req, in, format, body)
 }
 
 // castOlder takes votes as the older routes have them: for the default contest
@@ -113,14 +113,16 @@ func (h *ingress) castOld(w http.ResponseWriter, req *http.Request, t taker) err
 		return err
 	}
 	defer body.done()
-	return h.cast(w, req, in, format, body.Bytes())
+	return h.cast(w, req, in, format, body)
 }
 
 // cast takes what a body holds: one JSON object is one vote, and all else a
-// file.
-func (h *ingress) cast(w http.ResponseWriter, req *http.Request, in *hand, format votefile.Format, data []byte) error {
+// file. Of one vote the body is not kept while it waits for Kafka.
+func (h *ingress) cast(w http.ResponseWriter, req *http.Request, in *hand, format votefile.Format, body *body) error {
+	data := body.Bytes()
 	if format == votefile.JSON && !isArray(data) {
 		b, no := votefile.One(data, in.strict)
+		body.done()
 		if no != nil {
 			return no
 		}
