@@ -363,3 +363,27 @@ func furnish(t *testing.T) *house {
 	h.journal.letters = append(h.journal.letters, journal.DeadLetter{ID: "digest", State: journal.Shelved, Raw: []byte("poison")})
 	return h
 }
+
+func (o *journalOf) Letter(_ context.Context, id string) (journal.DeadLetter, bool, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for _, d := range o.letters {
+		if d.ID == id {
+			return d, true, nil
+		}
+	}
+	return journal.DeadLetter{}, false, nil
+}
+
+func (o *journalOf) MarkReplayed(_ context.Context, d journal.DeadLetter, at time.Time) (bool, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for i := range o.letters {
+		held := &o.letters[i]
+		if held.ID == d.ID && held.State == journal.Shelved && len(held.Places) == len(d.Places) {
+			held.State, held.ReplayedAt = journal.Replayed, at
+			return true, nil
+		}
+	}
+	return false, nil
+}

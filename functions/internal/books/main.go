@@ -39,6 +39,7 @@ type command struct {
 
 var commands = []command{
 	{"audit", "holds what was cast, the log and the counts against one another", runAudit},
+	{"replay", "lists the dead letters, or sends them again", runReplay},
 	{"restore", "puts the log back into a Redis that has lost its counts", runRestore},
 }
 
