@@ -86,26 +86,23 @@ func faultOf(err error) *fault {
 	return f
 }
 
-// fail answers what could not be answered otherwise.
+// fail answers what could not be answered otherwise, also to a client who went
+// away: nothing on the way to it may take silence for success.
 func fail(w http.ResponseWriter, req *http.Request, err error) {
-	if f := prepare(w, req, err); f != nil {
-		problem.Write(w, req, f.status, f.no, f.members)
-	}
+	f := prepare(w, req, err)
+	problem.Write(w, req, f.status, f.no, f.members)
 }
 
-// prepare sets the headers of an answer that tells of a fault. It returns nil if
-// nobody waits for the answer.
+// prepare sets the headers of an answer that tells of a fault. What the caster
+// told of is not told again.
 func prepare(w http.ResponseWriter, req *http.Request, err error) *fault {
-	if req.Context().Err() != nil {
-		return nil
-	}
 	f := faultOf(err)
 	w.Header().Set("Cache-Control", "no-store")
 	if f.status == http.StatusServiceUnavailable {
 		w.Header().Set("Retry-After", "1")
 	}
-	if f.err != nil && !errors.Is(f.err, publish.ErrBusy) {
-		slog.Warn("votes not confirmed", "path", req.URL.Path, "error", f.err)
+	if f.err != nil && !errors.Is(f.err, publish.ErrBusy) && !errors.Is(f.err, publish.ErrUnavailable) && req.Context().Err() == nil {
+		slog.Warn("no answer", "path", req.URL.Path, "error", f.err)
 	}
 	return f
 }

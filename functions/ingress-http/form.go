@@ -113,9 +113,6 @@ func showPage(w http.ResponseWriter, req *http.Request, o outcome, failed error)
 	status := http.StatusAccepted
 	if failed != nil {
 		f := prepare(w, req, failed)
-		if f == nil {
-			return nil
-		}
 		status, data.Refusal = f.status, speaker.Text(f.no)
 	}
 	if from, err := url.Parse(req.Referer()); err == nil && (from.Scheme == "https" || from.Scheme == "http") {

@@ -3,10 +3,12 @@ package main
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"strconv"
 	"strings"
 	"time"
 
+	"github.com/google/uuid"
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
@@ -46,7 +48,8 @@ func (c *votesClient) close(context.Context) error { return c.conn.Close() }
 
 // front takes ballots by way of ingress-grpc. It reads them first, so that what
 // travels is bounded and the same whatever the client wrote; the contest's rules
-// are for ingress-grpc to ask.
+// are for ingress-grpc to ask. A vote without an id gets it here: if no answer
+// comes, there is one to send it again with.
 type front struct {
 	votes    marimbav1.VotesClient
 	language string // as Accept-Language has it
@@ -56,43 +59,60 @@ type front struct {
 func (f front) take(ctx context.Context, reading *events.Reading, ballots []events.Ballot) ([]outcome, error) {
 	out := make([]outcome, len(ballots))
 	in := make([]*marimbav1.Vote, 0, len(ballots))
-	at := make([]int, 0, len(ballots))
+	at := make([]*outcome, 0, len(ballots))
 	for i, b := range ballots {
 		v, no := reading.Read(b)
 		if no != nil {
 			out[i].no = no
 			continue
 		}
+		if v.ID == "" {
+			id, err := uuid.NewV7()
+			if err != nil {
+				return out, fmt.Errorf("make id: %w", err)
+			}
+			v.ID = id.String()
+		}
+		out[i].ID = v.ID
 		in = append(in, message(v, b))
-		at = append(at, i)
+		at = append(at, &out[i])
 	}
+	if len(in) == 0 {
+		return out, nil
+	}
+	err := f.cast(ctx, in, at)
+	if err != nil { // told here: the caster is another process's
+		slog.Warn("votes not confirmed", "votes", len(in), "error", err)
+	}
+	return out, err
+}
+
+// cast sends votes to ingress-grpc, and notes what becomes of each.
+func (f front) cast(ctx context.Context, in []*marimbav1.Vote, at []*outcome) error {
 	ctx, cancel := context.WithTimeout(ctx, f.limit)
 	defer cancel()
 	if isHeader(f.language) {
 		ctx = metadata.AppendToOutgoingContext(ctx, "accept-language", f.language)
 	}
-	switch len(in) {
-	case 0:
-		return out, nil
-	case 1:
+	if len(in) == 1 {
 		reply, err := f.votes.Cast(ctx, in[0])
-		return out, note(&out[at[0]], reply, status.Convert(err))
+		return at[0].note(reply, status.Convert(err))
 	}
 	reply, err := f.votes.CastMany(ctx, &marimbav1.CastManyRequest{Votes: in})
 	if err == nil && len(reply.GetResults()) != len(in) {
 		err = status.Errorf(codes.Internal, "%d results of %d votes", len(reply.GetResults()), len(in))
 	}
 	if err != nil {
-		return out, failure(status.Convert(err))
+		return failure(status.Convert(err))
 	}
 	var failed error
 	for i, result := range reply.GetResults() {
-		err := note(&out[at[i]], result.GetReceipt(), status.FromProto(result.GetRefusal()))
+		err := at[i].note(result.GetReceipt(), status.FromProto(result.GetRefusal()))
 		if failed == nil {
 			failed = err
 		}
 	}
-	return out, failed
+	return failed
 }
 
 // message is the vote of a ballot, as ingress-grpc takes it.
@@ -108,21 +128,17 @@ func message(v events.Vote, b events.Ballot) *marimbav1.Vote {
 }
 
 // note sets what became of a ballot. An error says that it is not known.
-func note(o *outcome, r *marimbav1.Receipt, s *status.Status) error {
+func (o *outcome) note(r *marimbav1.Receipt, s *status.Status) error {
 	if r != nil {
 		o.contest = r.GetContest()
 		o.Receipt = publish.Receipt{ID: r.GetId(), Receipt: r.GetReceipt(), At: r.GetReceivedAt().AsTime()}
 		return nil
 	}
-	no := refusalOf(s)
 	switch s.Code() {
 	case codes.InvalidArgument, codes.NotFound, codes.FailedPrecondition:
-		if o.no = no; no != nil {
+		if o.no = refusalOf(s); o.no != nil {
 			return nil
 		}
-	}
-	if no != nil {
-		o.ID = no.Params["id"]
 	}
 	return failure(s)
 }

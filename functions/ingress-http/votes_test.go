@@ -202,8 +202,8 @@ func TestBusy(t *testing.T) {
 	}
 }
 
-// A client that goes away is waited for by nobody: its request ends, and its
-// place is free again.
+// A client that goes away is waited for by nobody: its request ends, as no
+// success, and its place is free again.
 func TestClientGoesAway(t *testing.T) {
 	for _, body := range []string{vote, "[" + vote + "]"} {
 		h := newHouse()
@@ -215,9 +215,7 @@ func TestClientGoesAway(t *testing.T) {
 		}()
 		<-h.twin.begun
 		leave()
-		if w := <-done; w.Body.Len() != 0 {
-			t.Errorf("answer %s", w.Body)
-		}
+		wants(t, "gone", <-done, http.StatusServiceUnavailable, events.Unavailable, "")
 		if len(h.room) != 0 {
 			t.Error("the place is taken still")
 		}
