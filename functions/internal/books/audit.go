@@ -193,7 +193,7 @@ func (of *account) row(channel events.Channel) *auditRow {
 
 // judged says what the rules make of a vote that was cast: as screen does.
 func (of *account) judged(v events.Vote) events.Vote {
-	no := events.Refuse(events.ContestUnknown, "contest")
+	no := events.Refuse(events.ContestUnknown, "contest", "contest", of.contest.ID)
 	if of.judge != nil {
 		no = of.judge.Judge(&v)
 	}
