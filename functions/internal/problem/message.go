@@ -24,9 +24,10 @@ var languages = []language.Tag{language.Spanish, language.English}
 
 var matcher = language.NewMatcher(languages)
 
-// messages are read when the first is needed: a function that refuses nothing
-// starts without them. That the files are right is for a test to say.
-var messages = sync.OnceValue(func() *i18n.Bundle {
+// speakers speak the languages. The messages are read when the first is needed: a
+// function that refuses nothing starts without them. That the files are right is
+// for a test to say.
+var speakers = sync.OnceValue(func() []Speaker {
 	bundle := i18n.NewBundle(languages[0])
 	files, err := fs.Glob(messageFiles, "messages/*.json")
 	for _, file := range files {
@@ -37,7 +38,11 @@ var messages = sync.OnceValue(func() *i18n.Bundle {
 	if err != nil {
 		panic(err) // the files are built in: a programmer's fault
 	}
-	return bundle
+	all := make([]Speaker, len(languages))
+	for i, tag := range languages {
+		all[i] = Speaker{tag.String(), i18n.NewLocalizer(bundle, tag.String())}
+	}
+	return all
 })
 
 // Speaker words refusals in one language.
@@ -53,8 +58,7 @@ func In(accept string) Speaker {
 		accept = ""
 	}
 	_, index := language.MatchStrings(matcher, accept)
-	name := languages[index].String()
-	return Speaker{name, i18n.NewLocalizer(messages(), name)}
+	return speakers()[index]
 }
 
 // Language returns the language that the speaker speaks, such as "es".
