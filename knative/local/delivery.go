@@ -43,13 +43,11 @@ func retryable(status int) bool {
 
 // pause is the time before retry n, from 1 on: n times the delay, or 2^n times.
 func (d delivery) pause(n int) time.Duration {
+	delay := min(d.delay, maxPause)
 	if !d.exponential {
-		return min(d.delay*time.Duration(n), maxPause)
+		return min(delay*time.Duration(n), maxPause)
 	}
-	if n > 30 {
-		return maxPause
-	}
-	return min(d.delay<<n, maxPause)
+	return min(delay<<min(n, 20), maxPause) // an hour ·2^20 is the most that a Duration holds
 }
 
 // answer is what a function said to an event.

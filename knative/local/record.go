@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"mime"
 	"strconv"
 	"strings"
 	"unicode"
@@ -104,13 +105,20 @@ func (s *source) foreign(rec *kgo.Record) event.Event {
 	}
 	for _, h := range rec.Headers[:min(len(rec.Headers), maxForeign)] {
 		if strings.EqualFold(h.Key, "content-type") {
-			e.SetDataContentType(strings.ToLower(printable(h.Value)))
+			if kind := strings.ToLower(printable(h.Value)); mediaType(kind) {
+				e.SetDataContentType(kind)
+			}
 			continue
 		}
 		e.SetExtension("kafkaheader"+strings.Map(extensionRune, h.Key), printable(h.Value))
 	}
 	e.DataEncoded = rec.Value
 	return e
+}
+
+func mediaType(text string) bool {
+	_, _, err := mime.ParseMediaType(text)
+	return err == nil
 }
 
 // printable is what of a text can be in an HTTP header.
