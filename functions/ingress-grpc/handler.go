@@ -3,8 +3,10 @@ package main
 import (
 	"context"
 	"strconv"
+	"sync"
 	"time"
 
+	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"marimba/events"
@@ -14,8 +16,13 @@ import (
 	marimbav1 "marimba/proto/marimba/v1"
 )
 
-// maxMany bounds the votes of one CastMany.
-const maxMany = 10_000
+// Bounds of a CastMany. Details are told for the first refusals only, so that the
+// reply stays below the 4 MiB that a gRPC client takes by default; of the others
+// the message tells field and code.
+const (
+	maxMany     = 10_000
+	maxDetailed = 1_000
+)
 
 type caster interface {
 	Cast(ctx context.Context, contest string, channel events.Channel, votes []events.Vote) ([]publish.Receipt, error)
@@ -24,20 +31,27 @@ type caster interface {
 // votes is the service marimba.v1.Votes.
 type votes struct {
 	marimbav1.UnimplementedVotesServer
+	ctx    context.Context // of the process: streams end with it
 	desk   *desk.Desk
 	caster caster
 }
 
 // Cast takes one vote.
 func (s *votes) Cast(ctx context.Context, in *marimbav1.Vote) (*marimbav1.Receipt, error) {
+	receipt, no := s.cast(ctx, in)
+	return receipt, no.Err()
+}
+
+// cast takes one vote, or says why not.
+func (s *votes) cast(ctx context.Context, in *marimbav1.Vote) (*marimbav1.Receipt, *status.Status) {
 	contest, v, no := s.desk.Admit(new(events.Reading), ballot(in))
 	if no != nil {
-		return nil, refusal(ctx, no).Err()
+		return nil, refusal(ctx, no)
 	}
 	one := []events.Vote{v}
 	receipts, err := s.caster.Cast(ctx, contest, events.ByGRPC, one)
 	if err != nil {
-		return nil, unavailable(ctx, err, one[0].ID).Err()
+		return nil, unavailable(ctx, err, one[0].ID)
 	}
 	return receipt(contest, receipts[0]), nil
 }
@@ -50,11 +64,16 @@ func (s *votes) CastMany(ctx context.Context, in *marimbav1.CastManyRequest) (*m
 	}
 	out := &marimbav1.CastManyReply{Results: make([]*marimbav1.CastResult, len(in.GetVotes()))}
 	admitted := map[string]*batch{}
+	told := 0
 	for i, one := range in.GetVotes() {
 		contest, v, no := s.desk.Admit(new(events.Reading), ballot(one))
 		if no != nil {
-			out.Results[i] = refused(refusal(ctx, no))
-			out.Refused++
+			why := bare(no)
+			if told < maxDetailed {
+				why = refusal(ctx, no)
+				told++
+			}
+			out.Results[i] = refused(why)
 			continue
 		}
 		b := admitted[contest]
@@ -65,17 +84,17 @@ func (s *votes) CastMany(ctx context.Context, in *marimbav1.CastManyRequest) (*m
 		b.votes = append(b.votes, v)
 		b.at = append(b.at, i)
 	}
+	var casting sync.WaitGroup
 	for contest, b := range admitted {
-		receipts, err := s.caster.Cast(ctx, contest, events.ByGRPC, b.votes)
-		for i, at := range b.at {
-			if err != nil {
-				out.Results[at] = refused(unavailable(ctx, err, b.votes[i].ID))
-				continue
-			}
-			out.Results[at] = accepted(receipt(contest, receipts[i]))
+		casting.Go(func() { s.castBatch(ctx, contest, b, out.Results) })
+	}
+	casting.Wait()
+	for _, result := range out.Results {
+		if result.GetReceipt() != nil {
 			out.Accepted++
 		}
 	}
+	out.Refused = uint32(len(out.Results)) - out.Accepted
 	return out, nil
 }
 
@@ -83,6 +102,18 @@ func (s *votes) CastMany(ctx context.Context, in *marimbav1.CastManyRequest) (*m
 type batch struct {
 	votes []events.Vote
 	at    []int
+}
+
+// castBatch casts a batch, and puts its results in their places.
+func (s *votes) castBatch(ctx context.Context, contest string, b *batch, results []*marimbav1.CastResult) {
+	receipts, err := s.caster.Cast(ctx, contest, events.ByGRPC, b.votes)
+	for i, at := range b.at {
+		if err != nil {
+			results[at] = refused(unavailable(ctx, err, b.votes[i].ID))
+			continue
+		}
+		results[at] = accepted(receipt(contest, receipts[i]))
+	}
 }
 
 // ballot takes a message as it stands. A message without a vote is an empty

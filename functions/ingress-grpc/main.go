@@ -34,6 +34,7 @@ func run(ctx context.Context, environ []string) error {
 	}
 	caster := publish.NewCaster(producer, "ingress-grpc", cfg.DeliveryTimeout+time.Second)
 	votes := &votes{
+		ctx:    ctx,
 		desk:   desk.New(contests, voter.Keys{Secret: cfg.Secret}),
 		caster: caster,
 	}

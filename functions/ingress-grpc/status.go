@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"log/slog"
 	"maps"
 	"strings"
 	"time"
@@ -32,15 +31,8 @@ const retryAfter = time.Second
 // not help.
 func refusal(ctx context.Context, no *events.Refusal) *status.Status {
 	lang, text := problem.Message(language(ctx), no)
-	code := codes.InvalidArgument
-	switch no.Code {
-	case events.ContestUnknown:
-		code = codes.NotFound
-	case events.TooEarly, events.TooLate:
-		code = codes.FailedPrecondition
-	}
 	details := []protoadapt.MessageV1{
-		&errdetails.ErrorInfo{Reason: strings.ToUpper(string(no.Code)), Domain: domain, Metadata: maps.Clone(no.Params)},
+		info(no.Code, maps.Clone(no.Params)),
 		&errdetails.LocalizedMessage{Locale: lang, Message: text},
 	}
 	if no.Field != "" {
@@ -48,7 +40,19 @@ func refusal(ctx context.Context, no *events.Refusal) *status.Status {
 			Field: no.Field, Description: text, Reason: strings.ToUpper(string(no.Code)),
 		}}})
 	}
-	return with(status.New(code, no.Error()), details...)
+	return with(bare(no), details...)
+}
+
+// bare is a refusal without details: its message tells field and code.
+func bare(no *events.Refusal) *status.Status {
+	code := codes.InvalidArgument
+	switch no.Code {
+	case events.ContestUnknown:
+		code = codes.NotFound
+	case events.TooEarly, events.TooLate:
+		code = codes.FailedPrecondition
+	}
+	return status.New(code, no.Error())
 }
 
 // unavailable is the status of a vote that Kafka did not confirm. It names the
@@ -57,15 +61,28 @@ func unavailable(ctx context.Context, err error, id string) *status.Status {
 	if ctx.Err() != nil {
 		return status.FromContextError(ctx.Err())
 	}
-	reason := "UNAVAILABLE"
+	no, why := events.Refuse(events.Unavailable, ""), "kafka did not confirm the vote"
 	if errors.Is(err, publish.ErrBusy) {
-		reason = "BUSY"
+		no, why = events.Refuse(events.Busy, ""), "too many votes are waiting"
 	}
-	slog.WarnContext(ctx, "vote not confirmed", "id", id, "error", err)
-	return with(status.New(codes.Unavailable, "kafka did not confirm the vote; retry with the same id"),
-		&errdetails.ErrorInfo{Reason: reason, Domain: domain, Metadata: map[string]string{"id": id}},
+	lang, text := problem.Message(language(ctx), no)
+	return with(status.New(codes.Unavailable, why+"; retry with the same id"),
+		info(no.Code, map[string]string{"id": id}),
+		&errdetails.LocalizedMessage{Locale: lang, Message: text},
 		&errdetails.RetryInfo{RetryDelay: durationpb.New(retryAfter)},
 	)
+}
+
+// ended is the status of a stream that the server ends.
+func ended(why error) *status.Status {
+	return with(status.New(codes.Unavailable, "the stream is over: "+why.Error()+"; send what has no answer on another"),
+		info(events.Unavailable, nil),
+		&errdetails.RetryInfo{RetryDelay: durationpb.New(0)},
+	)
+}
+
+func info(code events.Code, values map[string]string) *errdetails.ErrorInfo {
+	return &errdetails.ErrorInfo{Reason: strings.ToUpper(string(code)), Domain: domain, Metadata: values}
 }
 
 // with adds details. They are of known types, so adding them cannot fail; if it

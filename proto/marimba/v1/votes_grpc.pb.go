@@ -37,11 +37,17 @@ type VotesClient interface {
 	// UNAVAILABLE carries google.rpc.RetryInfo.
 	Cast(ctx context.Context, in *Vote, opts ...grpc.CallOption) (*Receipt, error)
 	// CastMany takes up to 10,000 votes and answers for each of them, in their
-	// order. Votes that are refused do not hold up the others.
+	// order. Votes that are refused do not hold up the others. Details are told of
+	// the first 1,000 refusals; the others have code and message only.
 	CastMany(ctx context.Context, in *CastManyRequest, opts ...grpc.CallOption) (*CastManyReply, error)
 	// CastStream answers for each vote as soon as Kafka has it, in no set order;
 	// `seq` tells which it was. At most 1,000 votes are unanswered at a time:
 	// past that the server stops reading until it has answered some.
+	//
+	// It ends with OK when the client has sent its last vote and each is answered.
+	// The server ends it with UNAVAILABLE when nothing moves on it for 30 s, after 9
+	// minutes, or when the server itself ends: it answers what it took first, and
+	// what has no answer may be sent on another stream.
 	CastStream(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[CastStreamRequest, CastStreamReply], error)
 }
 
@@ -99,11 +105,17 @@ type VotesServer interface {
 	// UNAVAILABLE carries google.rpc.RetryInfo.
 	Cast(context.Context, *Vote) (*Receipt, error)
 	// CastMany takes up to 10,000 votes and answers for each of them, in their
-	// order. Votes that are refused do not hold up the others.
+	// order. Votes that are refused do not hold up the others. Details are told of
+	// the first 1,000 refusals; the others have code and message only.
 	CastMany(context.Context, *CastManyRequest) (*CastManyReply, error)
 	// CastStream answers for each vote as soon as Kafka has it, in no set order;
 	// `seq` tells which it was. At most 1,000 votes are unanswered at a time:
 	// past that the server stops reading until it has answered some.
+	//
+	// It ends with OK when the client has sent its last vote and each is answered.
+	// The server ends it with UNAVAILABLE when nothing moves on it for 30 s, after 9
+	// minutes, or when the server itself ends: it answers what it took first, and
+	// what has no answer may be sent on another stream.
 	CastStream(grpc.BidiStreamingServer[CastStreamRequest, CastStreamReply]) error
 	mustEmbedUnimplementedVotesServer()
 }
