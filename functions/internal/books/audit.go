@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"iter"
 	"maps"
+	"runtime/debug"
 	"slices"
 	"time"
 
@@ -16,6 +17,9 @@ import (
 	"marimba/functions/internal/counts"
 	"marimba/functions/internal/journal"
 )
+
+// gcPercent is how much garbage Go lets gather, in percent of what is in use.
+const gcPercent = 30
 
 func runAudit(ctx context.Context, args, environ []string) (any, error) {
 	flags := flag.NewFlagSet("audit", flag.ContinueOnError)
@@ -45,6 +49,9 @@ func runAudit(ctx context.Context, args, environ []string) (any, error) {
 		return nil, err
 	}
 	defer s.close()
+	// What is kept grows slowly and holds no pointers: it is cheap to collect often,
+	// and half as large.
+	defer debug.SetGCPercent(debug.SetGCPercent(gcPercent))
 	a := newAudit(s.contests, castTopic{options}, s.journal, s.counts)
 	a.only, a.young = *only, *young
 	result, err := a.run(ctx)
@@ -93,9 +100,6 @@ type shownCounts interface {
 // votes that the log, when it was read, had not. Votes that came in since the
 // first of these steps, and are not in the log, are left aside. A house that is
 // at rest is held to the last vote; one that moves, to the votes that move.
-//
-// Memory is about 100 bytes a vote of the log, or 300 where each vote has a box
-// of its own. In mode replace, voters are held as well.
 type audit struct {
 	contests everyContest
 	topic    castVotes
@@ -123,16 +127,16 @@ type account struct {
 	ids     []mark
 	limited []mark
 
-	log, cast *counts.Recount
-	redis     redisSide
-	moving    moving
+	log, redis side
+	pending    map[events.State]int64 // in Redis
+	cast       *counts.Recount
+	moving     moving
 }
 
-// redisSide is what Redis says of a contest.
-type redisSide struct {
+// side is what one of those that count says of a contest.
+type side struct {
 	tally   counts.Histogram
 	figures counts.Figures
-	pending map[events.State]int64
 }
 
 func newAudit(contests everyContest, topic castVotes, journal ended, counts shownCounts) *audit {
@@ -179,7 +183,7 @@ func (a *audit) account(contest string) *account {
 	if _, ok := a.contests.Contest(contest); ok {
 		of.judge = rules.New(of.contest)
 	}
-	of.log, of.cast = counts.NewRecount(of.contest), counts.NewRecount(of.contest)
+	of.cast = counts.NewRecount(of.contest)
 	a.accounts[contest] = of
 	return of
 }
@@ -214,7 +218,7 @@ func (a *audit) readCounts(ctx context.Context) error {
 		}
 		of := a.account(id)
 		var err error
-		if of.redis.pending, err = a.counts.Pending(ctx, of.contest); err != nil {
+		if of.pending, err = a.counts.Pending(ctx, of.contest); err != nil {
 			return err
 		}
 		if of.redis.figures, err = a.counts.Figures(ctx, of.contest); err != nil {

@@ -72,7 +72,7 @@ const (
 // equal in each band, album and rank. Redis may have over them no more than the
 // votes that move; in mode replace such a vote may also have taken one away.
 func (of *account) compareBoards() board {
-	redis, log, cast := of.redis.tally, of.log.Tally(), of.cast.Tally()
+	redis, log, cast := of.redis.tally, of.log.tally, of.cast.Tally()
 	cells := make(map[cell]*threefold)
 	shown := make(map[string]string) // bands, by folded name
 	add := func(h counts.Histogram, to func(*threefold) *int64) {
@@ -96,7 +96,7 @@ func (of *account) compareBoards() board {
 	rows := make(map[string]*bandRow)
 	out := board{
 		Agree: true, Votes: threefold{redis.Votes(), log.Votes(), cast.Votes()}, Bands: []bandRow{},
-		Replaced: threefold{of.redis.figures.Replaced, of.log.Figures().Replaced, of.cast.Figures().Replaced},
+		Replaced: threefold{of.redis.figures.Replaced, of.log.figures.Replaced, of.cast.Figures().Replaced},
 	}
 	for at, n := range cells {
 		row := rows[at.band]
@@ -134,7 +134,7 @@ func (of *account) compareBoards() board {
 // checkBoards tells whether boards and figures agree.
 func (a *audit) checkBoards(of *account, b *board) {
 	id := of.contest.ID
-	switch differ := cmp.Or(of.log.Tally().Differ(of.cast.Tally()), of.log.Tally().Differ(of.redis.tally)); {
+	switch differ := cmp.Or(of.log.tally.Differ(of.cast.Tally()), of.log.tally.Differ(of.redis.tally)); {
 	case !b.Agree:
 		for _, row := range b.Bands {
 			for _, where := range row.Differs {
@@ -145,11 +145,11 @@ func (a *audit) checkBoards(of *account, b *board) {
 		b.Agree = false
 		a.faults.tell(boardsDiffer, id, 0, "a spelling that is shown: %v", differ)
 	}
-	redis, log := of.redis.figures, of.log.Figures()
+	redis, log := of.redis.figures, of.log.figures
 	for _, channel := range union(redis.Votes, log.Votes) {
 		for _, state := range events.States {
 			over := redis.Votes[channel][state] - log.Votes[channel][state]
-			if over < -of.redis.pending[state] || over > of.moving.votes[channel] {
+			if over < -of.pending[state] || over > of.moving.votes[channel] {
 				a.faults.tell(figuresDiffer, id, 0, "%s %s: %d in Redis, %d in the log", channel, state,
 					redis.Votes[channel][state], log.Votes[channel][state])
 			}
@@ -157,7 +157,7 @@ func (a *audit) checkBoards(of *account, b *board) {
 	}
 	for _, reason := range union(redis.Reasons, log.Reasons) {
 		over := redis.Reasons[reason] - log.Reasons[reason]
-		if over < -of.redis.pending[events.Refused] || over > of.moving.all {
+		if over < -of.pending[events.Refused] || over > of.moving.all {
 			a.faults.tell(figuresDiffer, id, 0, "refused for %s: %d in Redis, %d in the log", reason, redis.Reasons[reason], log.Reasons[reason])
 		}
 	}
@@ -165,11 +165,11 @@ func (a *audit) checkBoards(of *account, b *board) {
 		a.faults.tell(figuresDiffer, id, 0, "replaced: %s", b.Replaced)
 	}
 	waiting := int64(0)
-	for _, n := range of.redis.pending {
+	for _, n := range of.pending {
 		waiting += n
 	}
 	if waiting > 0 && a.young == 0 {
-		a.faults.tell(pendingLeft, id, int(waiting), "%v", of.redis.pending)
+		a.faults.tell(pendingLeft, id, int(waiting), "%v", of.pending)
 	}
 }
 

@@ -47,7 +47,8 @@ func (a *audit) readCast(ctx context.Context, first, last reach) error {
 func (a *audit) castBox(ctx context.Context, rec castRecord, newer bool) {
 	b := rec.box
 	of := a.account(b.Contest)
-	in, digest := a.ledger.boxes[b.ID], a.ledger.recordDigest(rec.value)
+	id, digest := a.ledger.id(b.ID), a.ledger.recordDigest(rec.value)
+	in := a.ledger.boxes[id]
 	if in.record != 0 {
 		if in.record != digest { // else it was sent again
 			a.faults.tell(castChanged, b.Contest, len(b.Votes), "box %s, again at partition %d, offset %d", b.ID, rec.partition, rec.offset)
@@ -55,7 +56,7 @@ func (a *audit) castBox(ctx context.Context, rec castRecord, newer bool) {
 		return
 	}
 	in.record = digest
-	a.ledger.boxes[b.ID] = in
+	a.ledger.boxes[id] = in
 	a.place(b, in)
 
 	row := of.row(b.Channel)
@@ -224,13 +225,13 @@ func (a *audit) checkCast() {
 		// Of what contest it is the ledger does not know; no more does the audit.
 		for _, s := range [...]span{in.accepted, in.refused} {
 			for number := s.first; number < s.first+uint32(s.n); number++ {
-				a.faults.tell(notCast, "", 1, "%s: its box was never cast", events.Receipt(id, int(a.ledger.index[number])))
+				a.faults.tell(notCast, "", 1, "%s: its box was never cast", events.Receipt(a.ledger.name(id), int(a.ledger.index[number])))
 			}
 		}
 	}
 	for _, id := range slices.Sorted(maps.Keys(a.letters)) {
 		in := a.letters[id]
-		if len(in.votes) > 0 && a.ledger.boxes[id].record == 0 {
+		if len(in.votes) > 0 && a.ledger.boxes[a.ledger.id(id)].record == 0 {
 			a.faults.tell(deadNotCast, in.contest, len(in.votes), "box %s", id)
 		}
 	}

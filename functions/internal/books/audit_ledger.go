@@ -1,9 +1,12 @@
 package main
 
 import (
+	"crypto/sha256"
 	"encoding/binary"
 	"hash/maphash"
 	"slices"
+
+	"github.com/google/uuid"
 
 	"marimba/events"
 )
@@ -31,16 +34,21 @@ func (s standing) state() events.State { return events.States[s] }
 
 // ledger is what an audit remembers of each vote in the log until it has met the
 // vote in votes.cast: no text of it, but its state and two digests. The votes
-// are numbered in the order in which they were read.
+// are numbered in the order in which they were read. There are no pointers in
+// what grows with the votes, so that Go need not look through it for any.
 type ledger struct {
 	seed  maphash.Seed // drawn anew for each audit: nobody can prepare two votes of one digest
-	boxes map[string]loggedBox
+	boxes map[boxID]loggedBox
+	names map[boxID]string // of boxes whose ids are no UUIDs
 
 	index     []uint16
 	standings []standing
 	cast      []uint64 // digests of what was cast
 	judged    []uint64 // digests of what the rules made of it
 }
+
+// boxID is the id of a box: a UUID or, where that is none, a digest.
+type boxID [16]byte
 
 // loggedBox is a box that is in the log, in votes.cast, or in both.
 type loggedBox struct {
@@ -58,7 +66,26 @@ type span struct {
 const maxVotes = 1<<32 - 1<<16
 
 func newLedger() *ledger {
-	return &ledger{seed: maphash.MakeSeed(), boxes: make(map[string]loggedBox)}
+	return &ledger{seed: maphash.MakeSeed(), boxes: make(map[boxID]loggedBox), names: make(map[boxID]string)}
+}
+
+// id returns the id of a box by its text.
+func (l *ledger) id(text string) boxID {
+	if u, err := uuid.Parse(text); err == nil && u.String() == text {
+		return boxID(u)
+	}
+	sum := sha256.Sum256([]byte(text))
+	id := boxID(sum[:16])
+	l.names[id] = text
+	return id
+}
+
+// name is id's other way.
+func (l *ledger) name(id boxID) string {
+	if text, ok := l.names[id]; ok {
+		return text
+	}
+	return uuid.UUID(id).String()
 }
 
 func (l *ledger) votes() int { return len(l.index) }
@@ -144,7 +171,7 @@ func (l *ledger) receipts(votes []uint32) map[uint32]string {
 		for _, s := range [...]span{b.accepted, b.refused} {
 			i, _ := slices.BinarySearch(votes, s.first)
 			for ; i < len(votes) && votes[i] < s.first+uint32(s.n); i++ {
-				out[votes[i]] = events.Receipt(id, int(l.index[votes[i]]))
+				out[votes[i]] = events.Receipt(l.name(id), int(l.index[votes[i]]))
 			}
 		}
 	}

@@ -14,6 +14,7 @@ import (
 
 // readLog notes what the log says became of each vote.
 func (a *audit) readLog(ctx context.Context) error {
+	recounts := make(map[string]*counts.Recount) // let go of before the cast votes are recounted
 	for e, err := range a.journal.Entries(ctx, a.only) {
 		if err != nil {
 			return err
@@ -22,13 +23,20 @@ func (a *audit) readLog(ctx context.Context) error {
 		if a.ledger.votes()+len(e.Box.Votes) > maxVotes {
 			return fmt.Errorf("the log has more than %d votes", int64(maxVotes))
 		}
-		of := a.account(e.Box.Contest)
-		if err := of.log.Add(counts.Entry{ID: e.ID, Box: e.Box}, e.States); err != nil {
+		of, recount := a.account(e.Box.Contest), recounts[e.Box.Contest]
+		if recount == nil {
+			recount = counts.NewRecount(of.contest)
+			recounts[e.Box.Contest] = recount
+		}
+		if err := recount.Add(counts.Entry{ID: e.ID, Box: e.Box}, e.States); err != nil {
 			return err
 		}
 		if err := a.logEntry(of, e); err != nil {
 			a.faults.tell(logMalformed, of.contest.ID, len(e.Box.Votes), "%s: %v", e.ID, err)
 		}
+	}
+	for id, recount := range recounts {
+		a.accounts[id].log = side{recount.Tally(), recount.Figures()}
 	}
 	return nil
 }
@@ -52,7 +60,8 @@ func (a *audit) logEntry(of *account, e journal.Entry) error {
 			return fmt.Errorf("vote %d: there is no such place in a box", v.Index)
 		}
 	}
-	in := a.ledger.boxes[e.Box.ID]
+	id := a.ledger.id(e.Box.ID)
+	in := a.ledger.boxes[id]
 	at := &in.accepted
 	if refusal {
 		at = &in.refused
@@ -62,7 +71,7 @@ func (a *audit) logEntry(of *account, e journal.Entry) error {
 		return nil
 	}
 	*at = span{uint32(a.ledger.votes()), uint16(len(e.Box.Votes))}
-	a.ledger.boxes[e.Box.ID] = in
+	a.ledger.boxes[id] = in
 	for i := range e.Box.Votes {
 		v := &e.Box.Votes[i]
 		s, _ := standingOf(e.States[i])

@@ -181,11 +181,11 @@ func (a *audit) result(first reach) audited {
 	}
 	for _, id := range slices.Sorted(maps.Keys(a.accounts)) {
 		of := a.accounts[id]
-		c := auditedContest{Contest: id, Rows: []auditRow{}, Pending: of.redis.pending}
+		c := auditedContest{Contest: id, Rows: []auditRow{}, Pending: of.pending}
 		if c.Pending == nil {
 			c.Pending = map[events.State]int64{}
 		}
-		logged := of.log.Figures().Votes
+		logged := of.log.figures.Votes
 		for _, channel := range union(of.rows, logged) {
 			row := *of.row(channel)
 			row.Counted, row.Duplicate = logged[channel][events.Counted], logged[channel][events.Duplicate]
