@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"unicode"
@@ -25,6 +26,8 @@ type counter interface {
 
 type log interface {
 	Append(ctx context.Context, e journal.Entry) (attempt string, err error)
+	Stands(ctx context.Context, contest, id, attempt string) (bool, error)
+	Replace(ctx context.Context, e journal.Entry, void string) (attempt string, err error)
 }
 
 // maxAtWork is how many boxes are counted and logged at once. A box at work
@@ -37,46 +40,79 @@ type tally struct {
 	contests contests
 	counts   counter
 	journal  log
+	mending  *mending
 	room     chan struct{} // one for each box at work
 }
 
-func newTally(contests contests, counts counter, journal log) tally {
-	return tally{contests, counts, journal, make(chan struct{}, maxAtWork)}
+func newTally(contests contests, counts counter, journal log, mending *mending) tally {
+	return tally{contests, counts, journal, mending, make(chan struct{}, maxAtWork)}
 }
 
 // handle counts the votes of a judged box, logs what became of them, and settles
 // the box. Each step may be repeated from the first, by this process or another,
 // whatever was done before: the end is the same. Only then the event is done.
+//
+// If it turns out that the counts are not known to be what the log says, they are
+// mended, and the box is begun once more.
 func (t tally) handle(ctx context.Context, e event.Event) error {
+	contest, err := t.bring(ctx, e)
+	if errors.Is(err, counts.ErrLife) {
+		if err := t.mending.wait(ctx, contest); err != nil {
+			return stage.Wait(err)
+		}
+		_, err = t.bring(ctx, e)
+	}
+	if errors.Is(err, counts.ErrLife) || errors.Is(err, counts.ErrHeld) {
+		return stage.Wait(err)
+	}
+	return err
+}
+
+func (t tally) bring(ctx context.Context, e event.Event) (events.Contest, error) {
 	select {
 	case t.room <- struct{}{}:
 		defer func() { <-t.room }()
 	case <-ctx.Done():
-		return fmt.Errorf("wait to be counted: %w", ctx.Err())
+		return events.Contest{}, fmt.Errorf("wait to be counted: %w", ctx.Err())
 	}
 	entry, err := read(e)
 	if err != nil {
-		return stage.Poison(events.EventMalformed, err)
+		return events.Contest{}, stage.Poison(events.EventMalformed, err)
 	}
 	contest, ok := t.contests.Contest(entry.Box.Contest)
 	if !ok {
 		if e.Type() == events.TypeAccepted {
 			// screen knew it, so it was made a moment ago, or will be again.
-			return fmt.Errorf("contest %q is not known here yet", entry.Box.Contest)
+			return events.Contest{}, fmt.Errorf("contest %q is not known here yet", entry.Box.Contest)
 		}
 		contest = events.Contest{ID: entry.Box.Contest}
 	}
 	answer, err := t.counts.Count(ctx, contest, entry)
 	if err != nil {
-		return err
+		return contest, err
 	}
-	logged, err := t.journal.Append(ctx, journal.Entry{
+	logged, err := t.log(ctx, journal.Entry{
 		ID: entry.ID, Box: entry.Box, Attempt: answer.Attempt, States: answer.States,
-	})
+	}, answer.Life)
 	if err != nil {
-		return err
+		return contest, err
 	}
-	return t.counts.Settle(ctx, contest, entry, answer, logged)
+	return contest, t.counts.Settle(ctx, contest, entry, answer, logged)
+}
+
+// log writes an entry to the log, and returns the attempt that the log holds: an
+// earlier one of this entry, or this one. An attempt that was made in a life
+// which ended before it was in the log counts for nothing, and is replaced.
+func (t tally) log(ctx context.Context, e journal.Entry, life int64) (string, error) {
+	logged, err := t.journal.Append(ctx, e)
+	if err != nil || journal.LifeOf(logged) >= life {
+		return logged, err
+	}
+	stands, err := t.journal.Stands(ctx, e.Box.Contest, e.ID, logged)
+	if err != nil || stands {
+		return logged, err
+	}
+	return t.journal.Replace(ctx, e, logged)
 }
 
 // read takes what screen sends, and nothing else: accepted boxes, in which no

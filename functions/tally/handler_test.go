@@ -15,29 +15,16 @@ import (
 
 	"marimba/events"
 	"marimba/functions/internal/counts"
+	"marimba/functions/internal/counts/countstest"
 	"marimba/functions/internal/journal"
+	"marimba/functions/internal/journal/journaltest"
+	"marimba/functions/internal/mend"
 	"marimba/functions/internal/stage"
 )
 
 type roll map[string]events.Contest
 
 func (r roll) Contest(id string) (events.Contest, bool) { c, ok := r[id]; return c, ok }
-
-// memory is a log in memory. It keeps the first entry of an id.
-type memory struct {
-	mu      sync.Mutex
-	entries map[string]journal.Entry
-}
-
-func (m *memory) Append(_ context.Context, e journal.Entry) (string, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if held, ok := m.entries[e.ID]; ok {
-		return held.Attempt, nil
-	}
-	m.entries[e.ID] = e
-	return e.Attempt, nil
-}
 
 var errKilled = errors.New("killed")
 
@@ -75,6 +62,14 @@ func (k *killed) Append(ctx context.Context, e journal.Entry) (string, error) {
 	return attempt, err
 }
 
+func (k *killed) Stands(ctx context.Context, contest, id, attempt string) (bool, error) {
+	return k.journal.Stands(ctx, contest, id, attempt)
+}
+
+func (k *killed) Replace(ctx context.Context, e journal.Entry, void string) (string, error) {
+	return k.journal.Replace(ctx, e, void)
+}
+
 func (k *killed) Settle(ctx context.Context, c events.Contest, e counts.Entry, a counts.Answer, logged string) error {
 	if k.dies() {
 		return errKilled
@@ -99,7 +94,7 @@ type books struct {
 type fixture struct {
 	tally
 	store *counts.Store
-	log   *memory
+	log   *journaltest.Log
 }
 
 var contest = events.Contest{ID: "final", Shards: 3, Limit: events.Limit{Mode: events.PerContest, N: 1}}
@@ -110,8 +105,12 @@ func newFixture(t *testing.T) fixture {
 	client := redis.NewClient(&redis.Options{Addr: server.Addr(), Protocol: 2})
 	t.Cleanup(func() { _ = client.Close() })
 	store := counts.New(client)
-	log := &memory{entries: make(map[string]journal.Entry)}
-	return fixture{newTally(roll{contest.ID: contest}, store, log), store, log}
+	log := journaltest.New()
+	mending := newMending(t.Context(), mend.New(store, log))
+	if err := countstest.Begin(t.Context(), store, contest); err != nil {
+		t.Fatal(err)
+	}
+	return fixture{newTally(roll{contest.ID: contest}, store, log, mending), store, log}
 }
 
 func (f fixture) books(t *testing.T) books {
@@ -135,8 +134,8 @@ func (f fixture) books(t *testing.T) books {
 	b.newest, err = f.store.Newest(t.Context(), counts.MaxNewest, contest)
 	must()
 	b.log = make(map[string][]events.State)
-	for id, e := range f.log.entries {
-		b.log[id] = e.States
+	for _, e := range f.log.All("") {
+		b.log[e.ID] = e.States
 	}
 	return b
 }
@@ -185,7 +184,7 @@ func TestKilledAnywhere(t *testing.T) {
 				for _, e := range judged("box") {
 					for _, at := range []int{first + 1, second + 1, 0, 0} { // 0 is never
 						k := &killed{tally: f.tally, at: at}
-						err := newTally(f.contests, k, k).handle(t.Context(), e)
+						err := newTally(f.contests, k, k, f.mending).handle(t.Context(), e)
 						if at > 0 && at <= steps != errors.Is(err, errKilled) || at == 0 && err != nil {
 							t.Fatalf("killed at %d: %v", at, err)
 						}

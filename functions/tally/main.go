@@ -9,6 +9,7 @@ import (
 
 	"marimba/functions/internal/counts"
 	"marimba/functions/internal/journal"
+	"marimba/functions/internal/mend"
 	"marimba/functions/internal/serve"
 	"marimba/functions/internal/stage"
 )
@@ -36,8 +37,9 @@ func run(ctx context.Context, environ []string) error {
 		return err
 	}
 	go prepare(ctx, log)
-	tally := newTally(contests, store, log)
-	return serve.HTTP(ctx, cfg.Port, stage.New(tally.handle), log.Close, store.Close)
+	mending := newMending(ctx, mend.New(store, log))
+	tally := newTally(contests, store, log, mending)
+	return serve.HTTP(ctx, cfg.Port, stage.New(tally.handle), mending.close, log.Close, store.Close)
 }
 
 // prepare makes the log's indexes. Votes are counted without them, so failing

@@ -18,6 +18,7 @@ import (
 	"marimba/events"
 	"marimba/events/rules"
 	"marimba/functions/internal/counts"
+	"marimba/functions/internal/counts/countstest"
 	"marimba/functions/internal/journal"
 )
 
@@ -165,6 +166,12 @@ func carry(ctx context.Context, contests roll, store *counts.Store, log keeper, 
 		c := contestOf(contests, b.Contest)
 		e := counts.Entry{ID: b.ID + outcome, Box: box}
 		answer, err := store.Count(ctx, c, e)
+		if errors.Is(err, counts.ErrLife) {
+			if err := countstest.Begin(ctx, store, c); err != nil {
+				return err
+			}
+			answer, err = store.Count(ctx, c, e)
+		}
 		if err != nil {
 			return err
 		}

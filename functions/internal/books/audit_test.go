@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"marimba/events"
+	"marimba/functions/internal/counts/countstest"
 	"marimba/functions/internal/journal"
 )
 
@@ -79,7 +80,8 @@ func (h *house) voteOf(id string, i int) *events.Vote { return &h.entryOf(id).Bo
 func (h *house) recount() {
 	h.t.Helper()
 	h.server.FlushAll()
-	if _, err := restore(h.t.Context(), testContests, h.store, h.journal); err != nil {
+	of := func(id string) events.Contest { return contestOf(testContests, id) }
+	if err := countstest.Rebuild(h.t.Context(), h.store, of, h.journal.entries); err != nil {
 		h.t.Fatal(err)
 	}
 }

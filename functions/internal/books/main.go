@@ -40,6 +40,7 @@ type command struct {
 var commands = []command{
 	{"audit", "holds what was cast, the log and the counts against one another", runAudit},
 	{"replay", "lists the dead letters, or sends them again", runReplay},
+	{"recount", "rebuilds the counts from the log, while votes keep coming", runRecount},
 	{"restore", "puts the log back into a Redis that has lost its counts", runRestore},
 }
 
@@ -101,17 +102,4 @@ func (s stores) close() {
 	ctx := context.Background()
 	_ = s.journal.Close(ctx) // nothing was appended
 	_ = s.counts.Close(ctx)
-}
-
-func runRestore(ctx context.Context, _, environ []string) (any, error) {
-	var cfg settings
-	if err := config.Load(&cfg, environ); err != nil {
-		return nil, err
-	}
-	s, err := cfg.open()
-	if err != nil {
-		return nil, err
-	}
-	defer s.close()
-	return restore(ctx, s.contests, s.counts, s.journal)
 }

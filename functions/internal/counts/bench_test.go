@@ -32,6 +32,7 @@ func BenchmarkCount(b *testing.B) {
 		b.Run(fmt.Sprintf("shards=%d", shards), func(b *testing.B) {
 			s := open(b, startRedis(b))
 			c := events.Contest{ID: "bench", Shards: shards}
+			begin(b, s, c)
 			b.SetParallelism(4)
 			entries := make([]Entry, b.N)
 			for n := range entries {
@@ -58,6 +59,7 @@ func BenchmarkMemory(b *testing.B) {
 			for b.Loop() {
 				s := open(b, startRedis(b))
 				c := events.Contest{ID: "memory", Shards: shards}
+				begin(b, s, c)
 				before := used(b, s)
 				var n atomic.Int64
 				var callers sync.WaitGroup

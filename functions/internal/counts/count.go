@@ -1,6 +1,7 @@
 package counts
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/hex"
@@ -25,8 +26,11 @@ type Entry struct {
 
 // Answer is what became of an entry's votes.
 type Answer struct {
-	// Attempt names the decision. It belongs into the log with the states.
+	// Attempt names the decision: "<life>:<name>". It belongs into the log with the
+	// states.
 	Attempt string
+	// Life is that of the counts in which it was made.
+	Life int64
 	// States has one of counted, duplicate, over_limit and refused for each vote
 	// of the entry, in their order.
 	States []events.State
@@ -36,10 +40,9 @@ type Answer struct {
 
 // part is the votes of an entry that belong to one shard.
 type part struct {
-	shard   int
-	votes   []int // indexes into the entry's votes
-	places  []place
-	attempt string
+	shard  int
+	votes  []int // indexes into the entry's votes
+	places []place
 }
 
 var stateOf = map[byte]events.State{
@@ -65,57 +68,49 @@ var letterOf = map[events.State]byte{
 // replace the latest by time of receipt does; of equal ones the greater hash of
 // the id.
 //
-// An error says that it may or may not have happened: it is to be repeated.
+// ErrLife says that the counts are to be mended first, ErrHeld that they are
+// just being recounted. After any other error it may or may not have happened.
+// After each of them the entry is to be counted again.
 func (s *Store) Count(ctx context.Context, c events.Contest, e Entry) (Answer, error) {
-	return s.count(ctx, c, e, freshAttempt(), nil)
-}
-
-// Restore puts an entry of the log back into counts that lost it: the states
-// that the log holds are carried out, not decided again. It is for counts that
-// are empty when the first entry comes (Empty tells), since what it adds to the
-// figures it adds each time. The entries may come in any order.
-func (s *Store) Restore(ctx context.Context, c events.Contest, e Entry, states []events.State) error {
-	if len(states) != len(e.Box.Votes) {
-		return fmt.Errorf("restore %s: %d states for %d votes", e.ID, len(states), len(e.Box.Votes))
-	}
-	answer, err := s.count(ctx, c, e, "restore", states)
-	if err != nil {
-		return err
-	}
-	// What the votes did to the counts is one thing, what the log says of them
-	// another: the figures are the log's.
-	answer.States = states
-	return s.Settle(ctx, c, e, answer, answer.Attempt)
-}
-
-func (s *Store) count(ctx context.Context, c events.Contest, e Entry, attempt string, decided []events.State) (Answer, error) {
 	parts := split(c, e)
+	attempt := freshName()
 	calls := make([]call, len(parts))
 	for i, p := range parts {
-		calls[i] = call{base(c.ID, p.shard), countArgs(c, e, p, attempt, decided)}
+		calls[i] = call{base(c.ID, p.shard), countArgs(c, e, p, attempt)}
 	}
-	cmds, err := s.run(ctx, countScript, countSource, calls)
+	cmds, err := s.run(ctx, countScript, calls)
 	if err != nil {
 		return Answer{}, fmt.Errorf("count %s: %w", e.ID, err)
 	}
 	answer := Answer{States: make([]events.State, len(e.Box.Votes)), parts: parts}
-	attempts := make([]string, len(parts))
+	names := make([]string, len(parts))
 	for i, p := range parts {
 		kept, err := cmds[i].Text()
 		if err != nil {
 			return Answer{}, fmt.Errorf("count %s: %w", e.ID, err)
 		}
-		name, letters, ok := strings.Cut(kept, "|")
+		life, name, letters, ok := parseKept(kept)
 		if !ok || len(letters) != len(p.votes) {
 			return Answer{}, fmt.Errorf("count %s: %d votes in shard %d are pending as %q", e.ID, len(p.votes), p.shard, kept)
 		}
-		parts[i].attempt, attempts[i] = name, name
+		if i > 0 && life != answer.Life {
+			return Answer{}, fmt.Errorf("count %s: %w", e.ID, &LifeError{"another began meanwhile"})
+		}
+		answer.Life, names[i] = life, name
 		for k, vote := range p.votes {
 			answer.States[vote] = stateOf[letters[k]]
 		}
 	}
-	answer.Attempt = strings.Join(attempts, ",")
+	answer.Attempt = fmt.Sprintf("%d:%s", answer.Life, strings.Join(names, ","))
 	return answer, nil
+}
+
+// parseKept takes a decision apart, as it is kept under pending.
+func parseKept(kept string) (life int64, name, letters string, ok bool) {
+	attempt, letters, ok := strings.Cut(kept, "|")
+	number, name, numbered := strings.Cut(attempt, ":")
+	life, err := strconv.ParseInt(number, 10, 64)
+	return life, name, letters, ok && numbered && err == nil
 }
 
 // split puts an entry's votes to their shards, in the order of the shards.
@@ -137,17 +132,7 @@ func split(c events.Contest, e Entry) []part {
 	return slices.DeleteFunc(parts, func(p part) bool { return len(p.votes) == 0 })
 }
 
-func countArgs(c events.Contest, e Entry, p part, attempt string, decided []events.State) []any {
-	mode := c.Limit.Mode
-	if mode == "" {
-		mode = events.NoLimit
-	}
-	var letters []byte
-	if decided != nil {
-		for _, i := range p.votes {
-			letters = append(letters, letterOf[decided[i]])
-		}
-	}
+func countArgs(c events.Contest, e Entry, p part, attempt string) []any {
 	numbers := make(map[string]int) // of the fields, from 1
 	var fields []any
 	votes := make([]any, 0, 6*len(p.votes))
@@ -164,17 +149,19 @@ func countArgs(c events.Contest, e Entry, p part, attempt string, decided []even
 			at.voter.bucket, at.voter.member, v.At.UnixMilli())
 	}
 	args := make([]any, 0, 6+len(fields)+len(votes))
-	args = append(args, e.ID, attempt, string(mode), c.Limit.N, string(letters), len(fields))
+	args = append(args, e.ID, attempt, modeOf(c), c.Limit.N, len(fields))
 	return append(append(args, fields...), votes...)
 }
+
+func modeOf(c events.Contest) string { return string(cmp.Or(c.Limit.Mode, events.NoLimit)) }
 
 // fieldOf is the field of the tally that a vote adds to.
 func fieldOf(v *events.Vote) string {
 	return v.Name + separator + v.Album + separator + strconv.Itoa(int(v.Rank))
 }
 
-// freshAttempt is a name that no other attempt has.
-func freshAttempt() string {
+// freshName is a name that nothing else has.
+func freshName() string {
 	var b [8]byte
 	rand.Read(b[:]) //nolint:errcheck // never fails
 	return hex.EncodeToString(b[:])

@@ -29,15 +29,17 @@ func markOf(shards int, kind, contest, text string, key []byte) mark {
 		buf = append(append(buf, s...), 0)
 	}
 	sum := sha256.Sum256(append(buf, key...))
-	// A shard has its part of the buckets only, so that a contest of many shards
-	// has no more, and no emptier, sets than a contest of one.
-	perShard := uint64(max(1, buckets/shards))
+	perShard := uint64(bucketsOf(shards))
 	return mark{
 		member: strconv.FormatInt(int64(binary.BigEndian.Uint64(sum[0:])), 10),
 		bucket: strconv.FormatUint(binary.BigEndian.Uint64(sum[8:])%perShard, 10),
 		shard:  int(binary.BigEndian.Uint64(sum[16:]) % uint64(shards)),
 	}
 }
+
+// bucketsOf is how many buckets a shard has: its part only, so that a contest of
+// many shards has no more, and no emptier, sets than a contest of one.
+func bucketsOf(shards int) int { return max(1, buckets/shards) }
 
 // place is where a vote is counted: its shard, the mark of its id and, if a
 // limit applies to it, that of what the limit counts.

@@ -80,6 +80,21 @@ func (s *Store) Minutes(ctx context.Context, c events.Contest, from, to time.Tim
 	return out, nil
 }
 
+// span is the keys of one kind of history that may be there: the numbers in
+// their names.
+type span struct{ first, last int64 }
+
+// historySpans are those of the keys seconds:* and minutes:*, with some room for
+// clocks that differ.
+func historySpans(now time.Time) [2]span {
+	const room = 5 * time.Minute
+	at := func(t time.Time, width time.Duration) int64 { return t.Unix() / int64(width/time.Second) }
+	return [2]span{
+		{at(now.Add(-secondsKept-room), time.Minute), at(now.Add(room), time.Minute)},
+		{at(now.Add(-minutesKept-room), time.Hour), at(now.Add(room), time.Hour)},
+	}
+}
+
 // cell is one number of the history: the start of its step in Unix seconds, what
 // it is of, and the votes.
 type cell struct {

@@ -188,6 +188,7 @@ func TestCountsAreThoseOfOneCleanPass(t *testing.T) {
 
 func interleave(t *testing.T, s *Store, c events.Contest, d *cutter) {
 	ctx := t.Context()
+	begin(t, s, c)
 	d.on = true
 	const steps = 3
 	window := []int{2, 6, 100}[d.IntN(3)] // deliveries that are in flight together
@@ -260,7 +261,7 @@ func interleave(t *testing.T, s *Store, c events.Contest, d *cutter) {
 func check(t *testing.T, s *Store, c events.Contest, want *model) {
 	t.Helper()
 	ctx := t.Context()
-	raw, err := s.sum(ctx, c, "tally")
+	raw, err := s.sum(ctx, bases(c), "tally")
 	if err != nil {
 		t.Fatal(err)
 	}

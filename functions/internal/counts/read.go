@@ -25,19 +25,27 @@ type Histogram map[string]map[string]map[int32]int64
 // It costs Redis as much as there are distinct bands, albums and ranks; Version
 // tells whether it is worth it.
 func (s *Store) Tally(ctx context.Context, c events.Contest) (Histogram, error) {
-	raw, err := s.sum(ctx, c, "tally")
+	h, err := s.tally(ctx, bases(c))
 	if err != nil {
 		return nil, fmt.Errorf("read tally of %s: %w", c.ID, err)
+	}
+	return h, nil
+}
+
+func (s *Store) tally(ctx context.Context, bases []string) (Histogram, error) {
+	raw, err := s.sum(ctx, bases, "tally")
+	if err != nil {
+		return nil, err
 	}
 	h := make(Histogram)
 	for field, n := range raw {
 		at := strings.Split(field, separator)
 		if len(at) != 3 {
-			return nil, fmt.Errorf("read tally of %s: field %q", c.ID, field)
+			return nil, fmt.Errorf("field %q", field)
 		}
 		rank, err := strconv.ParseInt(at[2], 10, 32)
 		if err != nil {
-			return nil, fmt.Errorf("read tally of %s: field %q: %w", c.ID, field, err)
+			return nil, fmt.Errorf("field %q: %w", field, err)
 		}
 		if h[at[0]] == nil {
 			h[at[0]] = make(map[string]map[int32]int64)
@@ -76,13 +84,21 @@ type Figures struct {
 // Figures returns a contest's figures. An entry is in them once it is in the
 // log, so for a moment they are behind the tally; Pending tells by how much.
 func (s *Store) Figures(ctx context.Context, c events.Contest) (Figures, error) {
-	raw, err := s.sum(ctx, c, "figures")
+	f, err := s.figures(ctx, bases(c))
 	if err != nil {
 		return Figures{}, fmt.Errorf("read figures of %s: %w", c.ID, err)
 	}
-	reasons, err := s.sum(ctx, c, "reasons")
+	return f, nil
+}
+
+func (s *Store) figures(ctx context.Context, bases []string) (Figures, error) {
+	raw, err := s.sum(ctx, bases, "figures")
 	if err != nil {
-		return Figures{}, fmt.Errorf("read reasons of %s: %w", c.ID, err)
+		return Figures{}, err
+	}
+	reasons, err := s.sum(ctx, bases, "reasons")
+	if err != nil {
+		return Figures{}, err
 	}
 	f := Figures{
 		Votes:   make(map[events.Channel]map[events.State]int64),
@@ -122,21 +138,6 @@ func (s *Store) Pending(ctx context.Context, c events.Contest) (map[events.State
 		}
 	}
 	return out, nil
-}
-
-// Empty reports whether a contest has no counts at all.
-func (s *Store) Empty(ctx context.Context, c events.Contest) (bool, error) {
-	for shard := range shards(c) {
-		at := base(c.ID, shard)
-		n, err := s.redis.Exists(ctx, at+":tally", at+":figures", at+":pending").Result()
-		if err != nil {
-			return false, fmt.Errorf("look for counts of %s: %w", c.ID, err)
-		}
-		if n > 0 {
-			return false, nil
-		}
-	}
-	return true, nil
 }
 
 // StateOf returns what became of the vote of an id, for the voter's key that it
@@ -225,11 +226,11 @@ func (b newestBox) recent(contest string, v newestVote) Recent {
 	}
 }
 
-// sum adds up a hash of numbers over a contest's shards.
-func (s *Store) sum(ctx context.Context, c events.Contest, name string) (map[string]int64, error) {
+// sum adds up a hash of numbers over shards.
+func (s *Store) sum(ctx context.Context, bases []string, name string) (map[string]int64, error) {
 	out := make(map[string]int64)
-	for shard := range shards(c) {
-		raw, err := s.redis.HGetAll(ctx, base(c.ID, shard)+":"+name).Result()
+	for _, at := range bases {
+		raw, err := s.redis.HGetAll(ctx, at+":"+name).Result()
 		if err != nil {
 			return nil, err
 		}

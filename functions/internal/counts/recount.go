@@ -4,31 +4,39 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"strings"
 
 	"marimba/events"
 )
 
 // Recount adds up what the log says of one contest, without Redis. It is what
 // the counts in Redis are held against. It takes memory for each band, album and
-// rank and, in mode replace, for each voter.
+// rank and, in mode replace, some 150 bytes for each voter.
 type Recount struct {
 	contest events.Contest
 	tally   Histogram
+	lines   map[line]*line  // in mode replace: those that a voter's vote is for
 	latest  map[string]held // in mode replace: by voter's key
 	figures Figures
+}
+
+// line is what a vote is for.
+type line struct {
+	name, album string
+	rank        int32
 }
 
 // held is the vote of a voter that counts, in mode replace.
 type held struct {
 	at     int64
 	member string
-	vote   events.Vote
+	line   *line
 }
 
 // NewRecount returns a recount to which nothing was added yet.
 func NewRecount(c events.Contest) *Recount {
 	return &Recount{
-		contest: c, tally: make(Histogram), latest: make(map[string]held),
+		contest: c, tally: make(Histogram), lines: make(map[line]*line), latest: make(map[string]held),
 		figures: Figures{
 			Votes:   make(map[events.Channel]map[events.State]int64),
 			Reasons: make(map[events.Code]int64),
@@ -60,44 +68,57 @@ func (r *Recount) Add(e Entry, states []events.State) error {
 }
 
 func (r *Recount) count(v events.Vote) {
+	to := line{v.Name, v.Album, v.Rank}
 	if r.contest.Limit.Mode != events.Replace || len(v.VoterKey) == 0 {
-		r.tally.add(v, 1)
+		r.tally.add(to, 1)
 		return
 	}
-	mine := held{v.At.UnixMilli(), placeOf(r.contest, v).id.member, v}
+	if r.lines[to] == nil {
+		kept := to.cloned()
+		r.lines[kept] = &kept
+	}
+	mine := held{v.At.UnixMilli(), placeOf(r.contest, v).id.member, r.lines[to]}
 	other, ok := r.latest[string(v.VoterKey)]
 	if ok {
 		r.figures.Replaced++
 		if mine.at < other.at || mine.at == other.at && mine.member < other.member {
 			return
 		}
-		r.tally.add(other.vote, -1)
+		r.tally.add(*other.line, -1)
 	}
 	r.latest[string(v.VoterKey)] = mine
-	r.tally.add(v, 1)
+	r.tally.add(to, 1)
 }
 
-// add adds votes to what a vote is for, and drops what comes to nothing.
-func (h Histogram) add(v events.Vote, n int64) {
-	albums := h[v.Name]
+// cloned shares no memory with the box that the line was read from.
+func (l line) cloned() line {
+	return line{strings.Clone(l.name), strings.Clone(l.album), l.rank}
+}
+
+// add adds votes to what they are for, and drops what comes to nothing.
+func (h Histogram) add(to line, n int64) {
+	if h[to.name][to.album] == nil {
+		to = to.cloned()
+	}
+	albums := h[to.name]
 	if albums == nil {
 		albums = make(map[string]map[int32]int64)
-		h[v.Name] = albums
+		h[to.name] = albums
 	}
-	ranks := albums[v.Album]
+	ranks := albums[to.album]
 	if ranks == nil {
 		ranks = make(map[int32]int64)
-		albums[v.Album] = ranks
+		albums[to.album] = ranks
 	}
-	if ranks[v.Rank] += n; ranks[v.Rank] != 0 {
+	if ranks[to.rank] += n; ranks[to.rank] != 0 {
 		return
 	}
-	delete(ranks, v.Rank)
+	delete(ranks, to.rank)
 	if len(ranks) == 0 {
-		delete(albums, v.Album)
+		delete(albums, to.album)
 	}
 	if len(albums) == 0 {
-		delete(h, v.Name)
+		delete(h, to.name)
 	}
 }
 

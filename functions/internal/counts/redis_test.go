@@ -13,6 +13,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"marimba/config"
+	"marimba/events"
 )
 
 // onEach runs a test on miniredis, and on redis-server if there is one.
@@ -34,6 +35,18 @@ func open(t testing.TB, addr string) *Store {
 	}
 	t.Cleanup(func() { _ = s.Close(context.Background()) })
 	return s
+}
+
+// begin gives a contest's counts their first life, with nothing in them.
+func begin(t testing.TB, s *Store, c events.Contest) {
+	t.Helper()
+	sh, err := s.Shadow(t.Context(), c)
+	if err == nil {
+		err = sh.Live(t.Context(), 1)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
 }
 
 // startRedis runs a redis-server of its own until the test ends, and returns its

@@ -26,24 +26,29 @@ const (
 // Count's answer; logged is the attempt that the log holds, which is another
 // than a's if another delivery of the entry was first.
 //
+// If the log holds an attempt of an earlier life, the caller must know that the
+// counts of this life were begun with it.
+//
 // It may be repeated, and the entry may be counted and settled again: the
-// figures take each entry once.
+// figures take each entry once. ErrLife says that the counts are to be mended,
+// or were since the entry was counted: it is to be counted again.
 func (s *Store) Settle(ctx context.Context, c events.Contest, e Entry, a Answer, logged string) error {
-	attempts := strings.Split(logged, ",")
+	life, joined, _ := strings.Cut(logged, ":")
+	names := strings.Split(joined, ",")
 	calls := make([]call, len(a.parts))
 	for i, p := range a.parts {
 		var attempt string // of no decision, so nothing is added
-		if len(attempts) == len(a.parts) {
-			attempt = attempts[i]
+		if len(names) == len(a.parts) {
+			attempt = life + ":" + names[i]
 		}
 		newest, err := newestOf(e.Box, p, a.States)
 		if err != nil {
 			return fmt.Errorf("settle %s: %w", e.ID, err)
 		}
-		args := s.figuresOf(e.Box, p, a.States).appendTo([]any{e.ID, attempt, newestBoxes, newest})
+		args := s.figuresOf(e.Box, p, a.States).appendTo([]any{e.ID, a.Life, attempt, newestBoxes, newest})
 		calls[i] = call{base(c.ID, p.shard), args}
 	}
-	if _, err := s.run(ctx, settleScript, settleSource, calls); err != nil {
+	if _, err := s.run(ctx, settleScript, calls); err != nil {
 		return fmt.Errorf("settle %s: %w", e.ID, err)
 	}
 	return nil

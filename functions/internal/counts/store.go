@@ -2,7 +2,7 @@ package counts
 
 import (
 	"context"
-	_ "embed"
+	"embed"
 	"errors"
 	"fmt"
 	"strings"
@@ -25,16 +25,35 @@ const (
 	dialTries   = 2
 )
 
-//go:embed count.lua
-var countSource string
-
-//go:embed settle.lua
-var settleSource string
+//go:embed *.lua
+var sources embed.FS
 
 var (
-	countScript  = redis.NewScript(countSource)
-	settleScript = redis.NewScript(settleSource)
+	countScript   = scriptOf("life", "board", "count")
+	settleScript  = scriptOf("life", "board", "settle")
+	aliveScript   = scriptOf("life", "alive")
+	beginScript   = scriptOf("begin")
+	rebuildScript = scriptOf("step", "board", "rebuild")
+	dropScript    = scriptOf("step", "drop")
+	moveScript    = scriptOf("step", "move")
+	swapScript    = scriptOf("step", "life", "swap")
 )
+
+// script is one that Redis runs, and what it is called by once it is known there.
+type script struct{ source, hash string }
+
+// scriptOf joins the files of a script.
+func scriptOf(files ...string) script {
+	var source string
+	for _, file := range files {
+		text, err := sources.ReadFile(file + ".lua")
+		if err != nil {
+			panic(err) // it is built in
+		}
+		source += string(text)
+	}
+	return script{source, redis.NewScript(source).Hash()}
+}
 
 // Store is the counts of all contests. It is safe for concurrent use.
 type Store struct {
@@ -112,6 +131,15 @@ func base(contest string, shard int) string {
 
 func shards(c events.Contest) int { return max(1, c.Shards) }
 
+// bases are those of all shards of a contest.
+func bases(c events.Contest) []string {
+	out := make([]string, shards(c))
+	for shard := range out {
+		out[shard] = base(c.ID, shard)
+	}
+	return out
+}
+
 // call is one run of a script in one shard.
 type call struct {
 	base string
@@ -121,20 +149,19 @@ type call struct {
 // run runs a script in several shards, in one round trip to each Redis. A
 // Redis that does not know the script yet, being new or restarted, is sent its
 // source.
-func (s *Store) run(ctx context.Context, script *redis.Script, source string, calls []call) ([]*redis.Cmd, error) {
+func (s *Store) run(ctx context.Context, script script, calls []call) ([]*redis.Cmd, error) {
 	cmds := make([]*redis.Cmd, len(calls))
-	todo := calls
 	for _, known := range []bool{true, false} {
 		pipe := s.redis.Pipeline()
 		var at []int
-		for i, c := range todo {
+		for i, c := range calls {
 			if cmds[i] != nil && cmds[i].Err() == nil {
 				continue
 			}
 			if known {
-				cmds[i] = pipe.EvalSha(ctx, script.Hash(), []string{c.base}, c.args...)
+				cmds[i] = pipe.EvalSha(ctx, script.hash, []string{c.base}, c.args...)
 			} else {
-				cmds[i] = pipe.Eval(ctx, source, []string{c.base}, c.args...)
+				cmds[i] = pipe.Eval(ctx, script.source, []string{c.base}, c.args...)
 			}
 			at = append(at, i)
 		}
@@ -144,7 +171,7 @@ func (s *Store) run(ctx context.Context, script *redis.Script, source string, ca
 		}
 		for _, i := range at {
 			if err := cmds[i].Err(); err != nil && !redis.HasErrorPrefix(err, "NOSCRIPT") {
-				return nil, err
+				return nil, told(err)
 			}
 		}
 		if !known {
@@ -152,4 +179,18 @@ func (s *Store) run(ctx context.Context, script *redis.Script, source string, ca
 		}
 	}
 	return cmds, nil
+}
+
+// told gives the errors that scripts reply with their names.
+func told(err error) error {
+	_, why, _ := strings.Cut(err.Error(), " ")
+	switch {
+	case redis.HasErrorPrefix(err, "LIFE"):
+		return &LifeError{why}
+	case redis.HasErrorPrefix(err, "HELD"):
+		return ErrHeld
+	case redis.HasErrorPrefix(err, "STALE"):
+		return ErrStale
+	}
+	return err
 }

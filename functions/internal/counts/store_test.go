@@ -23,11 +23,11 @@ func TestScriptsAreSentAgain(t *testing.T) {
 			votes[i].Name = "La Tona"
 		}
 		e := box("a", c.ID, votes...)
-		for _, step := range []func() error{
-			func() error { _, err := s.Count(t.Context(), c, e); return err },
-			func() error {
-				return s.Settle(t.Context(), c, e, Answer{parts: split(c, e), States: make([]events.State, 40)}, "")
-			},
+		begin(t, s, c)
+		var a Answer
+		for _, step := range []func() (err error){
+			func() (err error) { a, err = s.Count(t.Context(), c, e); return err },
+			func() error { return s.Settle(t.Context(), c, e, a, a.Attempt) },
 		} {
 			if err := s.redis.ScriptFlush(t.Context()).Err(); err != nil {
 				t.Fatal(err)

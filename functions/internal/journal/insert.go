@@ -54,7 +54,7 @@ func (s mongoStore) insert(ctx context.Context, docs []write) []written {
 			ends[e.Index] = written{err: fmt.Errorf("insert box: %w", e)}
 			continue
 		}
-		attempt, err := s.attemptOf(ctx, docs[e.Index].id)
+		attempt, err := attemptOf(ctx, s.boxes, docs[e.Index].id)
 		ends[e.Index] = written{attempt, err}
 	}
 	return ends
@@ -62,11 +62,11 @@ func (s mongoStore) insert(ctx context.Context, docs []write) []written {
 
 // attemptOf reads which attempt the log holds. The look-up is by _id alone,
 // which FerretDB too has an index for.
-func (s mongoStore) attemptOf(ctx context.Context, id string) (string, error) {
+func attemptOf(ctx context.Context, boxes *mongo.Collection, id string) (string, error) {
 	var held struct {
 		Attempt string `bson:"attempt"`
 	}
-	err := s.boxes.FindOne(ctx, bson.D{{Key: "_id", Value: id}},
+	err := boxes.FindOne(ctx, bson.D{{Key: "_id", Value: id}},
 		options.FindOne().SetProjection(bson.D{{Key: "attempt", Value: 1}})).Decode(&held)
 	if err != nil {
 		return "", fmt.Errorf("read the box that is there: %w", err)
@@ -92,6 +92,12 @@ func (j *Journal) Prepare(ctx context.Context) error {
 	_, err := j.boxes.Indexes().CreateMany(ctx, []mongo.IndexModel{
 		{Keys: append(bson.D{{Key: "contest", Value: 1}}, newest...)},
 		{Keys: newest},
+	})
+	if err != nil {
+		return fmt.Errorf("make indexes: %w", err)
+	}
+	_, err = j.lives.Indexes().CreateOne(ctx, mongo.IndexModel{
+		Keys: bson.D{{Key: "contest", Value: 1}, {Key: "number", Value: -1}},
 	})
 	if err != nil {
 		return fmt.Errorf("make indexes: %w", err)

@@ -27,8 +27,11 @@ const (
 type Journal struct {
 	client     *mongo.Client
 	boxes      *mongo.Collection
+	lives      *mongo.Collection
+	seals      *mongo.Collection
 	dead       *mongo.Collection
 	statements *mongo.Collection
+	sealed     sealed // what was read of seals
 	writer     *writer
 }
 
@@ -54,6 +57,7 @@ func Open(cfg config.Mongo) (*Journal, error) {
 	db := client.Database(cfg.Database)
 	j := &Journal{
 		client: client, boxes: db.Collection("boxes"), dead: db.Collection("dead"), statements: db.Collection("statements"),
+		lives: db.Collection("lives"), seals: db.Collection("seals"),
 	}
 	j.writer = newWriter(mongoStore{db, j.boxes})
 	return j, nil

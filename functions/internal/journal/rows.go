@@ -208,16 +208,31 @@ func (j *Journal) entries(ctx context.Context, query bson.D, find *options.FindO
 	}
 }
 
-// Entries returns every box of the log, or of one contest ("" is all), in no
-// order. It is what counts are rebuilt from. After an error it ends.
+// Entries returns every box of the log that stands, or those of one contest (""
+// is all), in no order. It is what counts are rebuilt from. After an error it
+// ends.
 func (j *Journal) Entries(ctx context.Context, contest string) iter.Seq2[Entry, error] {
+	query := bson.D{}
+	if contest != "" {
+		query = bson.D{{Key: "contest", Value: contest}}
+	}
+	return j.standingEntries(ctx, query)
+}
+
+func (j *Journal) standingEntries(ctx context.Context, query bson.D) iter.Seq2[Entry, error] {
 	return func(yield func(Entry, error) bool) {
-		query := bson.D{}
-		if contest != "" {
-			query = bson.D{{Key: "contest", Value: contest}}
-		}
+		standing := j.standing()
 		for e, err := range j.entries(ctx, query, options.Find().SetBatchSize(documentsAtOnce)) {
-			if !yield(e.Entry, err) {
+			if err != nil {
+				yield(Entry{}, err)
+				return
+			}
+			stands, err := standing.has(ctx, e.Entry)
+			if err != nil {
+				yield(Entry{}, fmt.Errorf("read the log: %w", err))
+				return
+			}
+			if stands && !yield(e.Entry, nil) {
 				return
 			}
 		}

@@ -30,6 +30,7 @@ const (
 //   - nil when the event's work is done and kept: the source goes on;
 //   - a *PoisonError when no repetition will help: the source dead-letters the
 //     event at once, with the reason;
+//   - what Wait makes when it will succeed later, and why is told elsewhere;
 //   - any other error when it may succeed later: the source sends it again.
 type Handler func(ctx context.Context, e event.Event) error
 
@@ -44,6 +45,15 @@ func (p *PoisonError) Unwrap() error { return p.Err }
 
 // Poison makes a PoisonError.
 func Poison(reason events.Code, err error) error { return &PoisonError{reason, err} }
+
+// waitError says that an event is to come again, and that nothing is wrong.
+type waitError struct{ error }
+
+func (w waitError) Unwrap() error { return w.error }
+
+// Wait makes an error of one that needs nobody's attention: the source sends the
+// event again, and nothing is logged but for debugging.
+func Wait(err error) error { return waitError{err} }
 
 // New returns the HTTP handler of a stage: POST / with one CloudEvent in binary
 // or structured mode.
@@ -91,11 +101,15 @@ func (s *stage) serve(w http.ResponseWriter, r *http.Request) {
 	}
 	err = s.handle(r.Context(), e)
 	var poison *PoisonError
+	var wait waitError
 	switch {
 	case err == nil:
 		w.WriteHeader(http.StatusAccepted)
 	case errors.As(err, &poison):
 		end(w, http.StatusUnprocessableEntity, poison.Reason, e.ID(), err)
+	case errors.As(err, &wait):
+		slog.Debug("event is to come again", "event", e.ID(), "reason", err)
+		http.Error(w, http.StatusText(http.StatusServiceUnavailable), http.StatusServiceUnavailable)
 	default:
 		end(w, http.StatusServiceUnavailable, "", e.ID(), err)
 	}
