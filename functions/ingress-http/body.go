@@ -116,7 +116,7 @@ func unreadable(err error) error {
 	case errors.As(err, &large):
 		return tooLarge()
 	case errors.Is(err, os.ErrDeadlineExceeded):
-		return &fault{no: events.Refuse(events.BodyTooSlow, ""), status: http.StatusRequestTimeout}
+		return events.Refuse(events.BodyTooSlow, "")
 	}
 	return events.Refuse(events.BodyMalformed, "", "reason", shorten(err.Error()))
 }

@@ -52,6 +52,8 @@ func StatusOf(code events.Code) int {
 	switch code {
 	case events.BodyEmpty, events.BodyMalformed, events.BodyNotUTF8, events.EventMalformed, events.ParameterMalformed:
 		return http.StatusBadRequest
+	case events.BodyTooSlow:
+		return http.StatusRequestTimeout
 	case events.BodyTooLarge, events.TooManyRows:
 		return http.StatusRequestEntityTooLarge
 	case events.MediaTypeUnsupported, events.EncodingUnsupported:

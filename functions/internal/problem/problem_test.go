@@ -63,7 +63,7 @@ func TestAnswerIsAProblem(t *testing.T) {
 // is not here, or not yet.
 func TestStatusIsNoneThatIsSentAgain(t *testing.T) {
 	mayPass := map[events.Code]int{
-		events.Busy: 503, events.Unavailable: 503,
+		events.Busy: 503, events.Unavailable: 503, events.BodyTooSlow: 408,
 		events.RouteUnknown: 404, events.VoteUnknown: 404, events.ContestUnknown: 404,
 	}
 	for _, code := range codes(t) {
