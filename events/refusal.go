@@ -59,6 +59,7 @@ const (
 	ParameterMalformed Code = "parameter_malformed"
 	TokenRequired      Code = "token_required"
 	VoteUnknown        Code = "vote_unknown"
+	NotFinal           Code = "not_final"
 	Busy               Code = "busy"
 	Unavailable        Code = "unavailable"
 )

@@ -4,10 +4,13 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"fmt"
+	"sync"
 	"time"
 
 	"marimba/events"
+	"marimba/functions/internal/board"
 	"marimba/functions/internal/counts"
 )
 
@@ -22,65 +25,122 @@ type tallies interface {
 // anew.
 const staleAfter = 5 * time.Second
 
-// boards computes each contest's board once for each change of its counts, for
-// all who ask.
-type boards struct {
-	tallies tallies
-	now     func() time.Time
-	kept    map[string]*keptBoard // by contest; does not change
+// boardSheet is a board, and how much of a last word it is.
+type boardSheet struct {
+	board.Board
+	Phase       events.Phase `json:"phase"`
+	Provisional bool         `json:"provisional"` // until the contest is final
 }
 
-type keptBoard struct {
-	contest events.Contest
-	turn    chan struct{} // held while the fields below are looked at
-	board   board
-	digest  string
-	version int64
-	read    time.Time // zero: never
-}
-
-func newBoards(contests contests, tallies tallies, now func() time.Time) *boards {
-	b := &boards{tallies: tallies, now: now, kept: make(map[string]*keptBoard)}
-	for _, id := range contests.IDs() {
-		if c, ok := contests.Contest(id); ok {
-			b.kept[id] = &keptBoard{contest: c, turn: make(chan struct{}, 1)}
-		}
-	}
+func (b boardSheet) cut(bands, albums int) boardSheet {
+	b.Board = b.Cut(bands, albums)
 	return b
 }
 
-// of returns the board of a contest that there is, as it is now, and the digest
-// of what it shows. The board's slices are shared and must not be changed.
-func (b *boards) of(ctx context.Context, contest string) (board, string, error) {
-	kept := b.kept[contest]
+// digest names what a board shows, whenever it was read.
+func (b boardSheet) digest() (string, error) {
+	b.AsOf = time.Time{}
+	text, err := json.Marshal(b)
+	if err != nil {
+		return "", fmt.Errorf("write board of %s: %w", b.Contest, err)
+	}
+	return digestOf(text), nil
+}
+
+// boards computes each contest's board once for each change of its counts, for
+// all who ask. The board of a final contest is that of its statement.
+type boards struct {
+	contests contests
+	tallies  tallies
+	finals   *finals
+	now      func() time.Time
+
+	mu   sync.Mutex
+	kept map[string]*keptBoard // by contest
+}
+
+type keptBoard struct {
+	turn     chan struct{} // held while the fields below are looked at
+	board    boardSheet
+	digest   string
+	revision string // of the contest
+	version  int64
+	read     time.Time // zero: never
+}
+
+func newBoards(contests contests, tallies tallies, finals *finals, now func() time.Time) *boards {
+	return &boards{contests: contests, tallies: tallies, finals: finals, now: now, kept: make(map[string]*keptBoard)}
+}
+
+// of returns the board of a contest as it is now, and the digest of what it
+// shows. The board's slices are shared and must not be changed.
+func (b *boards) of(ctx context.Context, contest string) (boardSheet, string, error) {
+	c, ok := b.contests.Contest(contest)
+	if !ok {
+		return boardSheet{}, "", events.Refuse(events.ContestUnknown, "contest", "contest", contest)
+	}
+	kept := b.keptOf(contest)
 	select {
 	case kept.turn <- struct{}{}:
 		defer func() { <-kept.turn }()
 	case <-ctx.Done():
-		return board{}, "", fmt.Errorf("wait for the board of %s: %w", contest, ctx.Err())
+		return boardSheet{}, "", fmt.Errorf("wait for the board of %s: %w", contest, ctx.Err())
+	}
+	phase := b.finals.phaseOf(ctx, c)
+	if phase == events.Final {
+		return b.final(ctx, c, kept)
 	}
 	now := b.now()
-	version, err := b.tallies.Version(ctx, kept.contest)
+	version, err := b.tallies.Version(ctx, c)
 	if err != nil {
-		return board{}, "", err
+		return boardSheet{}, "", err
 	}
-	if kept.read.IsZero() || version != kept.version || now.Sub(kept.read) >= staleAfter {
+	if kept.read.IsZero() || version != kept.version || c.Revision != kept.revision || phase != kept.board.Phase || now.Sub(kept.read) >= staleAfter {
 		// The version is older than the tally or of the same age: a change between
 		// the two is seen as one again, never missed.
-		votes, err := b.tallies.Tally(ctx, kept.contest)
+		votes, err := b.tallies.Tally(ctx, c)
 		if err != nil {
-			return board{}, "", err
+			return boardSheet{}, "", err
 		}
-		made := makeBoard(kept.contest, votes, now)
-		digest, err := made.digest()
-		if err != nil {
-			return board{}, "", fmt.Errorf("write board of %s: %w", contest, err)
+		made := boardSheet{board.Make(c, votes, now), phase, true}
+		if kept.digest, err = made.digest(); err != nil {
+			return boardSheet{}, "", err
 		}
-		kept.board, kept.digest, kept.version, kept.read = made, digest, version, now
+		kept.board, kept.revision, kept.version, kept.read = made, c.Revision, version, now
 	}
 	current := kept.board
 	current.AsOf = now.UTC()
 	return current, kept.digest, nil
+}
+
+// final returns the board of a contest's statement. It does not move any more,
+// whatever becomes of the counts.
+func (b *boards) final(ctx context.Context, c events.Contest, kept *keptBoard) (boardSheet, string, error) {
+	if kept.board.Phase == events.Final {
+		return kept.board, kept.digest, nil
+	}
+	stated, err := b.finals.boardOf(ctx, c.ID)
+	if err != nil {
+		return boardSheet{}, "", err
+	}
+	shown := boardSheet{stated, events.Final, false}
+	digest, err := shown.digest()
+	if err != nil {
+		return boardSheet{}, "", err
+	}
+	kept.board, kept.digest = shown, digest
+	return shown, digest, nil
+}
+
+func (b *boards) keptOf(contest string) *keptBoard {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	kept := b.kept[contest]
+	if kept == nil {
+		kept = &keptBoard{turn: make(chan struct{}, 1)}
+		b.kept[contest] = kept
+	}
+	return kept
 }
 
 // digestOf is 96 bits of a hash: enough to tell two boards of a contest apart.

@@ -1,43 +1,40 @@
 package main
 
 import (
+	"context"
 	"net/http"
 	"strings"
 	"time"
 
 	"marimba/events"
-)
-
-// Phases of a contest.
-const (
-	before = "before"
-	open   = "open"
-	closed = "closed"
+	"marimba/functions/internal/board"
 )
 
 type contestLine struct {
-	ID       string            `json:"id"`
-	Title    map[string]string `json:"title"`
-	Phase    string            `json:"phase"`
-	OpensAt  *time.Time        `json:"opens_at"`
-	ClosesAt *time.Time        `json:"closes_at"`
+	ID          string            `json:"id"`
+	Title       map[string]string `json:"title"`
+	Phase       events.Phase      `json:"phase"`
+	Provisional bool              `json:"provisional"` // until the contest is final
+	OpensAt     *time.Time        `json:"opens_at"`
+	ClosesAt    *time.Time        `json:"closes_at"`
 }
 
 type contestSheet struct {
 	contestLine
-	OpenRoster    bool            `json:"open_roster"`
-	AlbumRequired bool            `json:"album_required"`
-	VoterRequired bool            `json:"voter_required"`
-	RankMode      events.RankMode `json:"rank_mode"`
-	RankMax       hundredths      `json:"rank_max"`
-	YearMin       int32           `json:"year_min"`
-	YearMax       *int32          `json:"year_max"`
-	Limit         limit           `json:"limit"`
-	Points        []int64         `json:"points"`
-	Standing      events.Metric   `json:"standing"`
-	TieBreak      []events.Metric `json:"tie_break"`
-	MeanFrom      int64           `json:"mean_from"`
-	Bands         []rosterBand    `json:"bands"`
+	Amendments    []events.Amendment `json:"amendments"`
+	OpenRoster    bool               `json:"open_roster"`
+	AlbumRequired bool               `json:"album_required"`
+	VoterRequired bool               `json:"voter_required"`
+	RankMode      events.RankMode    `json:"rank_mode"`
+	RankMax       board.Hundredths   `json:"rank_max"`
+	YearMin       int32              `json:"year_min"`
+	YearMax       *int32             `json:"year_max"`
+	Limit         limit              `json:"limit"`
+	Points        []int64            `json:"points"`
+	Standing      events.Metric      `json:"standing"`
+	TieBreak      []events.Metric    `json:"tie_break"`
+	MeanFrom      int64              `json:"mean_from"`
+	Bands         []rosterBand       `json:"bands"`
 }
 
 type limit struct {
@@ -63,7 +60,7 @@ func (r *results) listContests(w http.ResponseWriter, req *http.Request) error {
 	}{[]contestLine{}}
 	for _, id := range r.contests.IDs() {
 		if c, ok := r.contests.Contest(id); ok {
-			list.Contests = append(list.Contests, lineOf(c, r.now()))
+			list.Contests = append(list.Contests, r.lineOf(req.Context(), c))
 		}
 	}
 	return write(w, req, forAMoment, "", list)
@@ -75,9 +72,10 @@ func (r *results) showContest(w http.ResponseWriter, req *http.Request) error {
 		return err
 	}
 	sheet := contestSheet{
-		contestLine: lineOf(c, r.now()),
+		contestLine: r.lineOf(req.Context(), c),
+		Amendments:  listed(c.Amendments),
 		OpenRoster:  c.OpenRoster, AlbumRequired: c.AlbumRequired, VoterRequired: c.VoterRequired,
-		RankMode: c.RankMode, RankMax: hundredths(c.RankMax), YearMin: c.YearMin, YearMax: unlessZero(c.YearMax),
+		RankMode: c.RankMode, RankMax: board.Hundredths(c.RankMax), YearMin: c.YearMin, YearMax: unlessZero(c.YearMax),
 		Limit:  limit{c.Limit.Mode, unlessZero(c.Limit.N)},
 		Points: listed(c.Points), Standing: c.Standing, TieBreak: listed(c.TieBreak), MeanFrom: c.MeanFrom,
 		Bands: make([]rosterBand, len(c.Bands)),
@@ -92,15 +90,12 @@ func (r *results) showContest(w http.ResponseWriter, req *http.Request) error {
 	return write(w, req, forAMoment, "", sheet)
 }
 
-func lineOf(c events.Contest, now time.Time) contestLine {
-	line := contestLine{ID: c.ID, Title: c.Title, Phase: open, OpensAt: timeOrNull(c.OpensAt), ClosesAt: timeOrNull(c.ClosesAt)}
-	switch {
-	case !c.OpensAt.IsZero() && now.Before(c.OpensAt):
-		line.Phase = before
-	case !c.ClosesAt.IsZero() && !now.Before(c.ClosesAt):
-		line.Phase = closed
+func (r *results) lineOf(ctx context.Context, c events.Contest) contestLine {
+	phase := r.finals.phaseOf(ctx, c)
+	return contestLine{
+		ID: c.ID, Title: c.Title, Phase: phase, Provisional: phase != events.Final,
+		OpensAt: timeOrNull(c.OpensAt), ClosesAt: timeOrNull(c.ClosesAt),
 	}
-	return line
 }
 
 func timeOrNull(t time.Time) *time.Time {

@@ -31,6 +31,7 @@ type results struct {
 	contests contests
 	counts   counted
 	journal  logged
+	finals   *finals
 	boards   *boards
 	feeds    *feeds
 	shelved  *shelved
@@ -54,6 +55,7 @@ type counted interface {
 type logged interface {
 	searched
 	buried
+	stated
 }
 
 // newResults returns a function's answers. Live streams end when ctx does.
@@ -66,7 +68,8 @@ func newResults(ctx context.Context, contests contests, counts counted, journal 
 		patience: placeTimeout,
 		now:      time.Now,
 	}
-	r.boards = newBoards(contests, counts, r.clock)
+	r.finals = newFinals(journal, r.clock)
+	r.boards = newBoards(contests, counts, r.finals, r.clock)
 	r.feeds = newFeeds(ctx, r.boards)
 	r.shelved = newShelved(journal, r.clock)
 	return r
@@ -93,6 +96,7 @@ func (r *results) table() []route {
 		{"GET /v1/contests/{contest}/stream", r.streamBoard, true},
 		{"GET /v1/contests/{contest}/history", r.showHistory, false},
 		{"GET /v1/contests/{contest}/balance", r.showBalance, false},
+		{"GET /v1/contests/{contest}/statement", r.showStatement, false},
 		{"GET /v1/contests/{contest}/votes/{id}", r.findVote, false},
 		{"GET /v1/receipts/{receipt}", r.showReceipt, false},
 		{"GET /v1/dead", r.listDead, false},

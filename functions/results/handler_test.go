@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"marimba/events"
+	"marimba/functions/internal/board"
 	"marimba/functions/internal/counts"
 	"marimba/functions/internal/journal"
 )
@@ -77,6 +78,8 @@ func TestRefusals(t *testing.T) {
 		{"/v1/contests/nowhere/stream", 404, events.ContestUnknown},
 		{"/v1/contests/nowhere/history", 404, events.ContestUnknown},
 		{"/v1/contests/nowhere/balance", 404, events.ContestUnknown},
+		{"/v1/contests/nowhere/statement", 404, events.ContestUnknown},
+		{"/v1/contests/rock/statement", 404, events.NotFinal},
 		{"/v1/contests/nowhere/votes/a", 404, events.ContestUnknown},
 		{"/logs?contest=nowhere", 404, events.ContestUnknown},
 		{"/v1/contests/rock/board?limit=0", 400, events.ParameterMalformed},
@@ -130,7 +133,7 @@ func TestAway(t *testing.T) {
 	h.redis.away, h.mongo.away = errAway, errAway
 	for _, path := range []string{
 		"/v1/contests/rock/board", "/v1/contests/rock/history", "/v1/contests/rock/history?step=second", "/v1/contests/rock/balance",
-		"/v1/contests/rock/votes/a", "/v1/receipts/a.0", "/v1/dead", "/logs", "/logs?after=", "/logs?format=csv", "/logs?format=ndjson&limit=5",
+		"/v1/contests/rock/statement", "/v1/contests/rock/votes/a", "/v1/receipts/a.0", "/v1/dead", "/logs", "/logs?after=", "/logs?format=csv", "/logs?format=ndjson&limit=5",
 	} {
 		headers := []string{}
 		if path == "/v1/dead" || path == "/logs?format=csv" {
@@ -196,11 +199,12 @@ func TestSharing(t *testing.T) {
 func TestContests(t *testing.T) {
 	h := newHouse(t.Context())
 	list := read[struct{ Contests []contestLine }](t, h.get(t, "/v1/contests"))
-	if len(list.Contests) != 2 || list.Contests[0].ID != "default" || list.Contests[1].Title["en"] != "Rock" || list.Contests[1].Phase != open {
+	if len(list.Contests) != 2 || list.Contests[0].ID != "default" || list.Contests[1].Title["en"] != "Rock" || list.Contests[1].Phase != events.Open || !list.Contests[1].Provisional {
 		t.Errorf("contests are %+v", list)
 	}
-	for at, phase := range map[time.Time]string{
-		noon.Add(-time.Hour - 1): before, noon.Add(-time.Hour): open, noon.Add(time.Hour - 1): open, noon.Add(time.Hour): closed,
+	for at, phase := range map[time.Time]events.Phase{
+		noon.Add(-time.Hour - 1): events.Draft, noon.Add(-time.Hour): events.Open,
+		noon.Add(time.Hour - 1): events.Open, noon.Add(time.Hour): events.Closed,
 	} {
 		h.now = func() time.Time { return at }
 		if c := read[contestLine](t, h.get(t, "/v1/contests/rock")); c.Phase != phase {
@@ -219,7 +223,7 @@ func TestBoardIsComputedOnceAChange(t *testing.T) {
 	h.redis.vote("Trébol", 3)
 	first := h.get(t, "/v1/contests/rock/board")
 	b := read[struct {
-		Totals totals
+		Totals board.Totals
 		Bands  []struct{ Name string }
 	}](t, first)
 	if b.Totals.Votes != 3 || b.Bands[0].Name != "Trébol" {
@@ -252,7 +256,7 @@ func TestBoardLimit(t *testing.T) {
 		h.redis.vote(fmt.Sprint("Banda ", i), int64(i+1))
 	}
 	b := read[struct {
-		Totals totals
+		Totals board.Totals
 		Bands  []struct{ Name string }
 	}](t, h.get(t, "/v1/contests/default/board?limit=2"))
 	if len(b.Bands) != 2 || b.Bands[0].Name != "Banda 4" || b.Totals.Bands != 5 || b.Totals.Votes != 15 {
@@ -360,7 +364,7 @@ func TestDead(t *testing.T) {
 // A request that is not answered in time is told so, whatever it waits for.
 func TestBoardWaitsNoLongerThanItsReader(t *testing.T) {
 	h := newHouse(t.Context())
-	kept := h.boards.kept["rock"]
+	kept := h.boards.keptOf("rock")
 	kept.turn <- struct{}{}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"marimba/events"
+	"marimba/functions/internal/board"
 	"marimba/functions/internal/counts"
 )
 
@@ -142,7 +143,7 @@ func leadingBands(steps []counts.Minute) map[string]bool {
 	for name := range votes {
 		names = append(names, name)
 	}
-	slices.SortFunc(names, func(a, b string) int { return cmp.Or(cmp.Compare(votes[b], votes[a]), byName(a, b)) })
+	slices.SortFunc(names, func(a, b string) int { return cmp.Or(cmp.Compare(votes[b], votes[a]), board.ByName(a, b)) })
 	leading := make(map[string]bool)
 	for _, name := range names[:min(historyBands, len(names))] {
 		leading[name] = true

@@ -97,6 +97,8 @@ func TestAnswersAreAsDescribed(t *testing.T) {
 		{path: "/v1/contests/rock/history?step=second", of: "/v1/contests/{contest}/history"},
 		{path: "/v1/contests/rock/history", of: "/v1/contests/{contest}/history"},
 		{path: "/v1/contests/rock/balance", of: "/v1/contests/{contest}/balance"},
+		{path: "/v1/contests/rock/statement", of: "/v1/contests/{contest}/statement"},
+		{path: "/v1/contests/default/statement", of: "/v1/contests/{contest}/statement", status: "404"},
 		{path: "/v1/contests/rock/votes/mine", of: "/v1/contests/{contest}/votes/{id}"},
 		{path: "/v1/contests/rock/votes/" + idOf(noon), of: "/v1/contests/{contest}/votes/{id}"},
 		{path: "/v1/receipts/r.0", of: "/v1/receipts/{receipt}"},
@@ -178,5 +180,6 @@ func full(t *testing.T) *house {
 		Status: "500", Destination: "http://screen", Answer: "no", Places: []string{"0/1"}, At: noon, State: journal.Shelved,
 		ReplayedAt: noon,
 	}}
+	h.mongo.state("rock", declared(t))
 	return h
 }

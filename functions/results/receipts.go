@@ -11,6 +11,7 @@ import (
 	"github.com/google/uuid"
 
 	"marimba/events"
+	"marimba/functions/internal/board"
 	"marimba/functions/internal/journal"
 )
 
@@ -151,18 +152,18 @@ func keptBy(full bool) string {
 
 // row is a vote as the log shows it.
 type row struct {
-	Receipt string         `json:"receipt"`
-	Contest string         `json:"contest"`
-	Channel events.Channel `json:"channel"`
-	At      time.Time      `json:"at"`
-	Name    string         `json:"name"`
-	Album   string         `json:"album"`
-	Year    int32          `json:"year"`
-	Rank    hundredths     `json:"rank"`
-	State   events.State   `json:"state"`
-	Reason  events.Code    `json:"reason,omitempty"` // why it was refused
-	Field   string         `json:"field,omitempty"`  // which the reason concerns
-	Cause   string         `json:"cause,omitempty"`  // why it is dead
+	Receipt string           `json:"receipt"`
+	Contest string           `json:"contest"`
+	Channel events.Channel   `json:"channel"`
+	At      time.Time        `json:"at"`
+	Name    string           `json:"name"`
+	Album   string           `json:"album"`
+	Year    int32            `json:"year"`
+	Rank    board.Hundredths `json:"rank"`
+	State   events.State     `json:"state"`
+	Reason  events.Code      `json:"reason,omitempty"` // why it was refused
+	Field   string           `json:"field,omitempty"`  // which the reason concerns
+	Cause   string           `json:"cause,omitempty"`  // why it is dead
 	*private
 }
 
@@ -176,7 +177,7 @@ func rowOf(from journal.Row, full bool) row {
 	v := from.Vote
 	out := row{
 		Receipt: from.Receipt, Contest: from.Contest, Channel: from.Channel, At: v.At,
-		Name: v.Name, Album: v.Album, Year: v.Year, Rank: hundredths(v.Rank),
+		Name: v.Name, Album: v.Album, Year: v.Year, Rank: board.Hundredths(v.Rank),
 		State: from.State, Reason: v.Reason, Field: v.Field, Cause: from.Cause,
 	}
 	if full {

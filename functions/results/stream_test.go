@@ -12,6 +12,9 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"marimba/events"
+	"marimba/functions/internal/board"
 )
 
 // quick makes feeds look often and hearts beat seldom.
@@ -81,7 +84,8 @@ func (l live) block(t *testing.T) string {
 }
 
 type shownBoard struct {
-	Totals totals
+	Phase  events.Phase
+	Totals board.Totals
 	Bands  []struct{ Name string }
 }
 

@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"iter"
 	"slices"
@@ -117,7 +119,9 @@ type mongoTwin struct {
 	rows    []journal.Row // newest first
 	breaks  int           // if set, Rows fails after so many
 	dead    []journal.DeadLetter
-	deads   int // how often dead votes were counted
+	deads   int               // how often dead votes were counted
+	stated  map[string]string // statements by contest
+	finals  int               // how often it was asked which contests are final
 	away    error
 	mu      sync.Mutex
 	asked   journal.Filter
@@ -211,6 +215,36 @@ func (m *mongoTwin) Dead(_ context.Context, state journal.ShelfState, contest st
 	}
 }
 
+func (m *mongoTwin) Statement(_ context.Context, contest string) (journal.Statement, bool, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	text, ok := m.stated[contest]
+	return journal.Statement{Contest: contest, At: noon, Digest: hexOf(text), Text: text}, ok, m.away
+}
+
+func (m *mongoTwin) Final(context.Context) (map[string]bool, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.finals++
+	final := make(map[string]bool)
+	for contest := range m.stated {
+		final[contest] = true
+	}
+	return final, m.away
+}
+
+func hexOf(text string) string {
+	sum := sha256.Sum256([]byte(text))
+	return hex.EncodeToString(sum[:])
+}
+
+// state declares a statement.
+func (m *mongoTwin) state(contest, text string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.stated = map[string]string{contest: text}
+}
+
 // roll is contests in memory.
 type roll []events.Contest
 
@@ -240,6 +274,9 @@ var twoContests = roll{
 		ID: "rock", Title: map[string]string{"es": "Roca", "en": "Rock"}, RankMode: events.Position, RankMax: 1000, YearMin: 1970, YearMax: 2030,
 		OpensAt: noon.Add(-time.Hour), ClosesAt: noon.Add(time.Hour), Limit: events.Limit{Mode: events.PerContest, N: 5},
 		Points: []int64{12, 10}, Standing: events.ByPoints, TieBreak: []events.Metric{events.ByVotes}, MeanFrom: 2,
+		Amendments: []events.Amendment{{
+			At: noon.Add(-2 * time.Hour), By: "Ana", Bound: events.ClosesAt, From: noon, To: noon.Add(time.Hour), Reason: "Llueve",
+		}},
 		Bands: []events.Band{{Name: "Trébol", Aliases: []string{"T"}, Albums: []events.Album{{Title: "Uno", Year: 1999}, {Title: "Dos"}}}},
 	},
 }

@@ -7,7 +7,9 @@ const words = {
     on: "En vivo", off: "Sin conexión: se intenta de nuevo", loading: "Conectando…", albums: "Discos", noAlbum: "(sin disco)",
     totals: (v, b, a) => `${v} votos contados, ${b} bandas, ${a} discos`, none: "Todavía no hay votos.",
     counted: "contado", duplicate: "repetido", over_limit: "sobre el límite", refused: "rechazado", dead: "no se pudo tratar",
-    empty: "No hay concursos.", rank: (n) => `puesto ${n}`,
+    empty: "No hay concursos.", rank: (n) => `puesto ${n}`, statement: "Acta final",
+    draft: "La votación aún no abre.", open: "La votación está abierta.",
+    closed: "La votación cerró. El resultado es provisional hasta contar el último voto.", final: "El resultado es definitivo.",
   },
   en: {
     skip: "Go to the board", contest: "Contest", board: "Board", newest: "Newest votes", place: "Place", band: "Band",
@@ -15,7 +17,9 @@ const words = {
     on: "Live", off: "Not connected: trying again", loading: "Connecting…", albums: "Records", noAlbum: "(no record)",
     totals: (v, b, a) => `${v} votes counted, ${b} bands, ${a} records`, none: "No votes yet.",
     counted: "counted", duplicate: "duplicate", over_limit: "over the limit", refused: "refused", dead: "could not be handled",
-    empty: "There are no contests.", rank: (n) => `rank ${n}`,
+    empty: "There are no contests.", rank: (n) => `rank ${n}`, statement: "Final statement",
+    draft: "Voting has not opened yet.", open: "Voting is open.",
+    closed: "Voting has closed. The result is provisional until the last vote is counted.", final: "The result is final.",
   },
 };
 
@@ -69,6 +73,13 @@ function showBoard() {
   const number = new Intl.NumberFormat(lang === "es" ? "es-GT" : "en");
   const mean = new Intl.NumberFormat(lang === "es" ? "es-GT" : "en", { minimumFractionDigits: 2, maximumFractionDigits: 2 });
   const share = new Intl.NumberFormat(lang === "es" ? "es-GT" : "en", { style: "percent", minimumFractionDigits: 1, maximumFractionDigits: 1 });
+  const statement = `/v1/contests/${encodeURIComponent(board.contest)}/statement`;
+  const link = board.phase === "final" ? [" ", element("a", { href: statement }, w.statement)] : [];
+  const text = w[board.phase];
+  // It is read aloud when it changes, so it is not written anew with each vote.
+  if (at("phase").dataset.said !== text) at("phase").replaceChildren(text, ...link);
+  at("phase").dataset.said = text;
+  at("phase").className = `phase ${board.phase}`;
   const t = board.totals;
   at("totals").textContent = t.votes ? w.totals(number.format(t.votes), number.format(t.bands), number.format(t.albums)) : w.none;
   const hasPoints = board.bands.some((b) => b.points !== null);
@@ -157,6 +168,8 @@ function choose(contest) {
   state.board = null;
   state.rows = [];
   document.querySelector("#board tbody").replaceChildren();
+  at("phase").replaceChildren();
+  delete at("phase").dataset.said;
   showWords();
   if (contest) listen();
 }

@@ -1,4 +1,4 @@
-package main
+package board
 
 import (
 	"bytes"
@@ -124,7 +124,7 @@ func TestPlaces(t *testing.T) {
 				test.change(&c)
 			}
 			var got []string
-			for _, band := range makeBoard(c, test.votes, noon).Bands {
+			for _, band := range Make(c, test.votes, noon).Bands {
 				got = append(got, fmt.Sprintf("%d %s", band.Place, band.Name))
 			}
 			if text := joined(got); text != test.want {
@@ -150,22 +150,22 @@ func joined(list []string) string {
 // band alone.
 func TestFigures(t *testing.T) {
 	c := events.Contest{ID: "c", RankMode: events.Position, Points: []int64{10, 5}, Standing: events.ByVotes, MeanFrom: 3}
-	b := makeBoard(c, counts.Histogram{
+	b := Make(c, counts.Histogram{
 		"A": {"One": {100: 1, 150: 1, 0: 1}, "Two": {200: 1}},
 		"B": {"One": {300: 2}},
 	}, noon)
 	a, other := b.Bands[0], b.Bands[1]
 	if a.Votes != 4 || a.Sum != 450 || *a.Points != 15 || *a.Mean != 1.125 || a.Share != 0.6667 {
-		t.Errorf("figures are %+v, points %d, mean %v", a.figures, *a.Points, *a.Mean)
+		t.Errorf("figures are %+v, points %d, mean %v", a.Figures, *a.Points, *a.Mean)
 	}
 	if other.Votes != 2 || *other.Points != 0 || other.Mean != nil || other.Share != 0.3333 {
-		t.Errorf("figures are %+v", other.figures)
+		t.Errorf("figures are %+v", other.Figures)
 	}
 	if len(a.Albums) != 2 || a.Albums[0].Album != "One" || a.Albums[0].Votes != 3 || *a.Albums[0].Mean != 0.8333 ||
 		a.Albums[1].Mean != nil || a.Albums[0].Share != 0.5 {
 		t.Errorf("albums are %+v", a.Albums)
 	}
-	if b.Totals != (totals{Votes: 6, Bands: 2, Albums: 3}) {
+	if b.Totals != (Totals{Votes: 6, Bands: 2, Albums: 3}) {
 		t.Errorf("totals are %+v", b.Totals)
 	}
 }
@@ -177,7 +177,7 @@ func TestBoardGolden(t *testing.T) {
 		TieBreak: []events.Metric{events.ByVotes, events.ByMean}, MeanFrom: 2,
 		Bands: []events.Band{{Name: "Bohemia Suburbana"}, {Name: "La Tona"}, {Name: "Alux Nahual"}},
 	}
-	b := makeBoard(c, counts.Histogram{
+	b := Make(c, counts.Histogram{
 		"Alux Nahual":       {"Alto al Fuego": {100: 5, 300: 1}, "Conquista": {200: 2}, "": {1000: 1}},
 		"Bohemia Suburbana": {"Sub": {100: 3, 250: 1}, "Sombras en el Jardín": {100: 3}},
 		"Fábulas":           {"Llévame al Disco": {400: 1}},
@@ -187,6 +187,13 @@ func TestBoardGolden(t *testing.T) {
 		t.Fatal(err)
 	}
 	golden(t, "board.json", append(got, '\n'))
+	var back Board
+	if err := json.Unmarshal(got, &back); err != nil {
+		t.Fatal(err)
+	}
+	if again, err := json.MarshalIndent(back, "", "  "); err != nil || !bytes.Equal(again, got) {
+		t.Errorf("read back it is\n%s, %v", again, err)
+	}
 }
 
 func golden(t *testing.T, name string, got []byte) {
@@ -235,8 +242,8 @@ func TestBoardInvariants(t *testing.T) {
 				cast += n
 			}
 		}
-		b := makeBoard(c, votes, noon)
-		again := makeBoard(c, votes, noon)
+		b := Make(c, votes, noon)
+		again := Make(c, votes, noon)
 		if fmt.Sprint(names(b)) != fmt.Sprint(names(again)) {
 			t.Fatalf("the order changes: %v, %v", names(b), names(again))
 		}
@@ -257,7 +264,7 @@ func TestBoardInvariants(t *testing.T) {
 				t.Fatalf("%s without votes stands above %s", above.Name, band.Name)
 			}
 			for _, lower := range b.Bands[i:] {
-				if compare(c, above.figures, lower.figures) > 0 {
+				if compare(c, above.Figures, lower.Figures) > 0 {
 					t.Fatalf("%s stands above %s, which is better", above.Name, lower.Name)
 				}
 			}
@@ -268,7 +275,7 @@ func TestBoardInvariants(t *testing.T) {
 	}
 }
 
-func names(b board) []string {
+func names(b Board) []string {
 	var out []string
 	for _, band := range b.Bands {
 		out = append(out, band.Name)
@@ -280,10 +287,10 @@ func names(b board) []string {
 // the totals stay as they were.
 func TestCut(t *testing.T) {
 	c := events.Contest{ID: "c", Standing: events.ByVotes, MeanFrom: 1}
-	whole := makeBoard(c, counts.Histogram{
+	whole := Make(c, counts.Histogram{
 		"A": {"1": {100: 3}, "2": {100: 2}, "3": {100: 1}}, "B": album("1", 1, 2), "C": album("1", 1, 1),
 	}, noon)
-	cut := whole.cut(2, 1)
+	cut := whole.Cut(2, 1)
 	if !slices.Equal(names(cut), []string{"A", "B"}) || len(cut.Bands[0].Albums) != 1 || cut.Bands[0].AlbumsTotal != 3 {
 		t.Errorf("cut is %+v", cut)
 	}
@@ -292,13 +299,27 @@ func TestCut(t *testing.T) {
 	}
 }
 
-// Hundredths are written as the shortest decimal, exactly.
+// Hundredths are written as the shortest decimal, exactly, and read back.
 func TestHundredths(t *testing.T) {
-	for number, want := range map[hundredths]string{
+	for number, want := range map[Hundredths]string{
 		0: "0", 5: "0.05", 50: "0.5", 100: "1", 1225: "12.25", 9_007_199_254_740_993_01: "9007199254740993.01",
 	} {
 		if got, err := json.Marshal(number); err != nil || string(got) != want {
 			t.Errorf("%d is %s, %v; want %s", number, got, err, want)
+		}
+		var back Hundredths
+		if err := json.Unmarshal([]byte(want), &back); err != nil || back != number {
+			t.Errorf("%s is read as %d, %v; want %d", want, back, err, number)
+		}
+	}
+}
+
+// What is not a number of two decimals is not read as one.
+func TestHundredthsAreRead(t *testing.T) {
+	for _, text := range []string{`"1"`, "1.234", "1e3", "true", "1.x", "99999999999999999999"} {
+		var h Hundredths
+		if err := json.Unmarshal([]byte(text), &h); err == nil {
+			t.Errorf("%s is read as %d", text, h)
 		}
 	}
 }
@@ -316,6 +337,6 @@ func BenchmarkMakeBoard(b *testing.B) {
 	}
 	c := events.Contest{ID: "c", Standing: events.ByPoints, Points: []int64{12, 10, 8}, TieBreak: []events.Metric{events.ByVotes}, MeanFrom: 1}
 	for b.Loop() {
-		makeBoard(c, votes, noon)
+		Make(c, votes, noon)
 	}
 }

@@ -1,8 +1,9 @@
-package main
+// Package board makes the standing of a contest from its counted votes.
+package board
 
 import (
 	"cmp"
-	"encoding/json"
+	"fmt"
 	"math"
 	"math/bits"
 	"slices"
@@ -14,41 +15,47 @@ import (
 	"marimba/functions/internal/counts"
 )
 
-// board is the standing of a contest at one instant.
-type board struct {
+// Board is the standing of a contest at one instant.
+type Board struct {
 	Contest  string          `json:"contest"`
 	AsOf     time.Time       `json:"as_of"`
 	Standing events.Metric   `json:"standing"`
 	TieBreak []events.Metric `json:"tie_break"`
 	MeanFrom int64           `json:"mean_from"`
-	Totals   totals          `json:"totals"`
-	Bands    []bandLine      `json:"bands"`
+	Totals   Totals          `json:"totals"`
+	Bands    []Band          `json:"bands"`
 }
 
-// totals count what has votes, shown or not.
-type totals struct {
+// Totals count what has votes, shown or not.
+type Totals struct {
 	Votes  int64 `json:"votes"`
 	Bands  int   `json:"bands"`
 	Albums int   `json:"albums"`
 }
 
-type bandLine struct {
+// Band is a band's line.
+type Band struct {
 	Place int    `json:"place"`
 	Name  string `json:"name"`
-	figures
-	AlbumsTotal int         `json:"albums_total"` // lines, listed here or not
-	Albums      []albumLine `json:"albums"`
+	Figures
+	AlbumsTotal int     `json:"albums_total"` // lines, listed here or not
+	Albums      []Album `json:"albums"`
+
+	folded string // name, to be put in order by
 }
 
-type albumLine struct {
+// Album is an album's line, below its band's.
+type Album struct {
 	Album string `json:"album"` // empty: votes that name none
-	figures
+	Figures
+
+	folded string
 }
 
-// figures are what is computed of the votes of a band or an album.
-type figures struct {
+// Figures are what is computed of the votes of a band or an album.
+type Figures struct {
 	Votes int64      `json:"votes"`
-	Sum   hundredths `json:"sum"` // of the ranks
+	Sum   Hundredths `json:"sum"` // of the ranks
 	// Mean of the ranks; null below the contest's minimum of votes.
 	Mean *float64 `json:"mean"`
 	// Points are null in a contest without a table of points.
@@ -57,11 +64,11 @@ type figures struct {
 	Share float64 `json:"share"`
 }
 
-// hundredths is a number of two decimals, such as a rank.
-type hundredths int64
+// Hundredths is a number of two decimals, such as a rank.
+type Hundredths int64
 
 // MarshalJSON writes the shortest decimal, exactly.
-func (h hundredths) MarshalJSON() ([]byte, error) {
+func (h Hundredths) MarshalJSON() ([]byte, error) {
 	whole, rest := int64(h)/100, int64(h)%100
 	text := strconv.FormatInt(whole, 10)
 	if rest != 0 {
@@ -70,17 +77,28 @@ func (h hundredths) MarshalJSON() ([]byte, error) {
 	return []byte(text), nil
 }
 
-// makeBoard computes the board of a contest from its counted votes.
+// UnmarshalJSON reads what MarshalJSON writes.
+func (h *Hundredths) UnmarshalJSON(text []byte) error {
+	whole, rest, _ := strings.Cut(string(text), ".")
+	n, err := strconv.ParseInt(whole+(rest + "00")[:2], 10, 64)
+	if err != nil || len(rest) > 2 {
+		return fmt.Errorf("%q is not a number of two decimals", text)
+	}
+	*h = Hundredths(n)
+	return nil
+}
+
+// Make computes the board of a contest from its counted votes.
 //
 // Bands stand in the order of the contest's standing, then of each tie-break.
 // Bands that are equal in all of these share a place and the next place is left
 // out ("1224"); they are listed by folded name. A band without votes stands
 // below all that have some. Where the mean decides, a band with too few votes
 // for one stands below those that have one.
-func makeBoard(c events.Contest, votes counts.Histogram, at time.Time) board {
-	b := board{
+func Make(c events.Contest, votes counts.Histogram, at time.Time) Board {
+	b := Board{
 		Contest: c.ID, AsOf: at.UTC(), Standing: c.Standing, TieBreak: c.TieBreak, MeanFrom: c.MeanFrom,
-		Bands: make([]bandLine, 0, len(votes)+len(c.Bands)),
+		Bands: make([]Band, 0, len(votes)+len(c.Bands)),
 	}
 	if b.TieBreak == nil {
 		b.TieBreak = []events.Metric{}
@@ -88,7 +106,7 @@ func makeBoard(c events.Contest, votes counts.Histogram, at time.Time) board {
 	voted := make(map[string]bool, len(votes))
 	for name, albums := range votes {
 		line := bandOf(c, name, albums)
-		voted[events.Fold(name)] = true
+		voted[line.folded] = true
 		b.Totals.Votes += line.Votes
 		b.Totals.Albums += len(line.Albums)
 		if _, unnamed := albums[""]; unnamed {
@@ -110,28 +128,28 @@ func makeBoard(c events.Contest, votes counts.Histogram, at time.Time) board {
 }
 
 // bandOf computes a band's line, but for its place and shares.
-func bandOf(c events.Contest, name string, albums map[string]map[int32]int64) bandLine {
-	line := bandLine{Name: name, AlbumsTotal: len(albums), Albums: make([]albumLine, 0, len(albums))}
+func bandOf(c events.Contest, name string, albums map[string]map[int32]int64) Band {
+	line := Band{Name: name, folded: events.Fold(name), AlbumsTotal: len(albums), Albums: make([]Album, 0, len(albums))}
 	all := make(map[int32]int64)
 	for album, ranks := range albums {
-		line.Albums = append(line.Albums, albumLine{album, figuresOf(c, ranks)})
+		line.Albums = append(line.Albums, Album{Album: album, Figures: figuresOf(c, ranks), folded: events.Fold(album)})
 		for rank, n := range ranks {
 			all[rank] += n
 		}
 	}
-	line.figures = figuresOf(c, all)
-	slices.SortFunc(line.Albums, func(a, b albumLine) int {
-		return cmp.Or(compare(c, a.figures, b.figures), byName(a.Album, b.Album))
+	line.Figures = figuresOf(c, all)
+	slices.SortFunc(line.Albums, func(a, b Album) int {
+		return cmp.Or(compare(c, a.Figures, b.Figures), strings.Compare(a.folded, b.folded), strings.Compare(a.Album, b.Album))
 	})
 	return line
 }
 
-func figuresOf(c events.Contest, ranks map[int32]int64) figures {
-	var f figures
+func figuresOf(c events.Contest, ranks map[int32]int64) Figures {
+	var f Figures
 	var points int64
 	for rank, n := range ranks {
 		f.Votes += n
-		f.Sum += hundredths(int64(rank) * n)
+		f.Sum += Hundredths(int64(rank) * n)
 		if place := int(rank / 100); rank%100 == 0 && place >= 1 && place <= len(c.Points) {
 			points += c.Points[place-1] * n
 		}
@@ -145,7 +163,7 @@ func figuresOf(c events.Contest, ranks map[int32]int64) figures {
 	return f
 }
 
-func (l *bandLine) share(of int64) {
+func (l *Band) share(of int64) {
 	l.Share = shareOf(l.Votes, of)
 	for i := range l.Albums {
 		l.Albums[i].Share = shareOf(l.Albums[i].Votes, of)
@@ -163,20 +181,20 @@ func shareOf(votes, of int64) float64 {
 func rounded(x float64) float64 { return math.Round(x*1e4) / 1e4 }
 
 // stand puts the bands in order and gives them their places.
-func (b *board) stand(c events.Contest) {
-	slices.SortFunc(b.Bands, func(x, y bandLine) int {
-		return cmp.Or(compare(c, x.figures, y.figures), byName(x.Name, y.Name))
+func (b *Board) stand(c events.Contest) {
+	slices.SortFunc(b.Bands, func(x, y Band) int {
+		return cmp.Or(compare(c, x.Figures, y.Figures), strings.Compare(x.folded, y.folded), strings.Compare(x.Name, y.Name))
 	})
 	for i := range b.Bands {
 		b.Bands[i].Place = i + 1
-		if i > 0 && compare(c, b.Bands[i-1].figures, b.Bands[i].figures) == 0 {
+		if i > 0 && compare(c, b.Bands[i-1].Figures, b.Bands[i].Figures) == 0 {
 			b.Bands[i].Place = b.Bands[i-1].Place
 		}
 	}
 }
 
 // compare is negative if x stands above y.
-func compare(c events.Contest, x, y figures) int {
+func compare(c events.Contest, x, y Figures) int {
 	if (x.Votes == 0) != (y.Votes == 0) {
 		return cmp.Compare(min(y.Votes, 1), min(x.Votes, 1))
 	}
@@ -187,7 +205,7 @@ func compare(c events.Contest, x, y figures) int {
 	return by
 }
 
-func compareBy(c events.Contest, metric events.Metric, x, y figures) int {
+func compareBy(c events.Contest, metric events.Metric, x, y Figures) int {
 	switch metric {
 	case events.ByPoints:
 		if x.Points == nil || y.Points == nil {
@@ -205,7 +223,7 @@ func compareBy(c events.Contest, metric events.Metric, x, y figures) int {
 
 // compareMeans compares exactly: x.Sum/x.Votes with y.Sum/y.Votes, without
 // dividing.
-func compareMeans(c events.Contest, x, y figures) int {
+func compareMeans(c events.Contest, x, y Figures) int {
 	if x.Mean == nil || y.Mean == nil {
 		switch {
 		case x.Mean != nil:
@@ -224,26 +242,17 @@ func compareMeans(c events.Contest, x, y figures) int {
 	return -by
 }
 
-func byName(a, b string) int {
+// ByName orders names by their folded form, and equal ones by bytes.
+func ByName(a, b string) int {
 	return cmp.Or(strings.Compare(events.Fold(a), events.Fold(b)), strings.Compare(a, b))
 }
 
-// cut returns the board with the first bands only, and the first albums of
+// Cut returns the board with the first bands only, and the first albums of
 // each. The totals stay.
-func (b board) cut(bands, albums int) board {
+func (b Board) Cut(bands, albums int) Board {
 	b.Bands = slices.Clone(b.Bands[:min(bands, len(b.Bands))])
 	for i := range b.Bands {
 		b.Bands[i].Albums = b.Bands[i].Albums[:min(albums, len(b.Bands[i].Albums))]
 	}
 	return b
-}
-
-// digest names what a board shows, whenever it was read.
-func (b board) digest() (string, error) {
-	b.AsOf = time.Time{}
-	text, err := json.Marshal(b)
-	if err != nil {
-		return "", err
-	}
-	return digestOf(text), nil
 }
