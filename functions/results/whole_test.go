@@ -15,6 +15,7 @@ import (
 	"marimba/events/rules"
 	"marimba/functions/internal/board"
 	"marimba/functions/internal/counts"
+	"marimba/functions/internal/counts/countstest"
 )
 
 // Votes that were counted in Redis are shown as they were counted: on the board,
@@ -55,6 +56,9 @@ func TestResultsOfRealCounts(t *testing.T) {
 			continue
 		}
 		accepted.Votes = append(accepted.Votes, v)
+	}
+	if err := countstest.Begin(t.Context(), store, contest); err != nil {
+		t.Fatal(err)
 	}
 	for suffix, box := range map[string]events.Box{"/accepted": accepted, "/refused": refused} {
 		entry := counts.Entry{ID: box.ID + suffix, Box: box}
