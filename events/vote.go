@@ -102,10 +102,11 @@ func (r *Reading) Read(b Ballot) (Vote, *Refusal) {
 	}
 	if b.CastAt != "" {
 		t, err := time.Parse(time.RFC3339, b.CastAt)
+		t = t.UTC() // its year too, so that a time that was taken is taken again
 		if err != nil || t.Year() < 1970 || t.Year() > MaxYear {
 			return Vote{}, Refuse(TimeMalformed, "cast_at")
 		}
-		v.CastAt = t.UTC().Truncate(time.Millisecond)
+		v.CastAt = t.Truncate(time.Millisecond)
 	}
 	return v, nil
 }

@@ -75,6 +75,8 @@ func TestReadRefusesWithFieldAndCode(t *testing.T) {
 		{"contest in capitals", func(b *Ballot) { b.Contest = "Rock" }, "contest: contest_malformed"},
 		{"long voter", func(b *Ballot) { b.Voter = strings.Repeat("x", 129) }, "voter: text_too_long"},
 		{"time in words", func(b *Ballot) { b.CastAt = "ayer" }, "cast_at: cast_at_malformed"},
+		{"time before 1970 in UTC", func(b *Ballot) { b.CastAt = "1970-01-01T00:00:00+05:00" }, "cast_at: cast_at_malformed"},
+		{"time after 9999 in UTC", func(b *Ballot) { b.CastAt = "9999-12-31T23:00:00-05:00" }, "cast_at: cast_at_malformed"},
 	} {
 		b := good
 		c.change(&b)
