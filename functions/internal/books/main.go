@@ -40,6 +40,7 @@ type command struct {
 var commands = []command{
 	{"audit", "holds what was cast, the log and the counts against one another", runAudit},
 	{"replay", "lists the dead letters, or sends them again", runReplay},
+	{"close", "follows the votes of a contest that closes to their end, and declares its result", runClose},
 	{"recount", "rebuilds the counts from the log, while votes keep coming", runRecount},
 	{"restore", "puts the log back into a Redis that has lost its counts", runRestore},
 }
