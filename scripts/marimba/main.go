@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -41,7 +42,21 @@ func run(args []string) error {
 		return err
 	}
 	env := append(os.Environ(), "MARIMBA_HOME="+home)
-	return become(filepath.Join(bin, "cli"), append([]string{"marimba"}, args...), env)
+	program := "cli"
+	if command(args) == "chaos" {
+		program = "chaos"
+	}
+	return become(filepath.Join(bin, program), append([]string{"marimba"}, args...), env)
+}
+
+// command returns the first of the arguments that is no flag.
+func command(args []string) string {
+	for _, arg := range args {
+		if !strings.HasPrefix(arg, "-") {
+			return arg
+		}
+	}
+	return ""
 }
 
 // module returns the folder of Marimba's go.mod. Without a C compiler, which the
@@ -72,22 +87,17 @@ type target struct {
 // that start one, and the command itself for all others.
 func needed(args []string) []target {
 	cli := target{".", []string{"./scripts/marimba/cli"}}
-	house := append([]string{"./functions/..."}, cli.packages...)
-	for _, arg := range args {
-		switch arg {
-		case "help", "-h", "--help":
-			return []target{cli}
-		}
+	house := target{".", []string{"./functions/...", "./scripts/marimba/cli"}}
+	store := target{"knative/local/ferretdb", []string{"."}}
+	if slices.Contains(args, "--help") || slices.Contains(args, "-h") {
+		return []target{cli}
 	}
-	for _, arg := range args {
-		if strings.HasPrefix(arg, "-") {
-			continue
-		}
-		switch arg {
-		case "up", "demo":
-			return []target{{".", house}, {"knative/local/ferretdb", []string{"."}}}
-		}
-		break
+	switch command(args) {
+	case "up", "demo":
+		return []target{house, store}
+	case "chaos":
+		house.packages = append(house.packages, "./scripts/marimba/chaos")
+		return []target{house, store}
 	}
 	return []target{cli}
 }

@@ -55,8 +55,8 @@ func start(t *testing.T, args ...string) *exec.Cmd {
 	return cmd
 }
 
-// command runs a marimba command and decodes the last line of its output.
-func command(t *testing.T, into any, args ...string) error {
+// invoke runs a marimba command and decodes the last line of its output.
+func invoke(t *testing.T, into any, args ...string) error {
 	t.Helper()
 	cmd := start(t, args...)
 	var out, said bytes.Buffer
@@ -123,7 +123,7 @@ func repeated(t *testing.T, n int) string {
 // that the files are made to show, and the board has the counted ones.
 func TestDemo(t *testing.T) {
 	var got result
-	if err := command(t, &got, "demo", "--exit", "--json"); err != nil {
+	if err := invoke(t, &got, "demo", "--exit", "--json"); err != nil {
 		t.Fatal(err)
 	}
 	sum := int64(0)
@@ -138,7 +138,7 @@ func TestDemo(t *testing.T) {
 // Rows that are the same to the letter are each a vote.
 func TestDemoOfFile(t *testing.T) {
 	var got result
-	if err := command(t, &got, "demo", "--exit", "--json", "--votes", repeated(t, 1000)); err != nil {
+	if err := invoke(t, &got, "demo", "--exit", "--json", "--votes", repeated(t, 1000)); err != nil {
 		t.Fatal(err)
 	}
 	want := []band{
@@ -181,7 +181,7 @@ func TestSendTwiceAndKill(t *testing.T) {
 	send := func(via string) result {
 		t.Helper()
 		var got result
-		if err := command(t, &got, "send", "--json", "--data", data, "--via", via, file); err != nil {
+		if err := invoke(t, &got, "send", "--json", "--data", data, "--via", via, file); err != nil {
 			t.Fatal(err)
 		}
 		return got
@@ -199,7 +199,7 @@ func TestSendTwiceAndKill(t *testing.T) {
 		Bands  []band
 	}) {
 		t.Helper()
-		if err := command(t, &b, "results", "--json", "--data", data); err != nil {
+		if err := invoke(t, &b, "results", "--json", "--data", data); err != nil {
 			t.Fatal(err)
 		}
 		return b
@@ -241,7 +241,7 @@ func TestOneBadRow(t *testing.T) {
 			Code string
 		}
 	}
-	if err := command(t, &got, "send", "--json", "--data", data, write(t, "bad.csv", lines...)); err != nil {
+	if err := invoke(t, &got, "send", "--json", "--data", data, write(t, "bad.csv", lines...)); err != nil {
 		t.Fatal(err)
 	}
 	if got.Counted != 999 || got.result.Refused != 1 || len(got.Rows) != 1 || got.Rows[0].Row != 500 || got.Rows[0].Code != "year_malformed" {
