@@ -91,7 +91,7 @@ func (d *demo) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	at := addressesOf(system)
+	at := d.addresses(system)
 	remove, err := at.leave(folder)
 	if err != nil {
 		return stopped(ctx, system, err)

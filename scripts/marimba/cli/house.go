@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -23,13 +24,27 @@ type addresses struct {
 	GRPC    string `json:"grpc"`
 	Results string `json:"results"`
 	Token   string `json:"token"` // of the admin; the file is for its owner alone
+
+	// The parts behind the functions, for the books.
+	Kafka         string `json:"kafka"`
+	Redis         string `json:"redis"`
+	RedisPassword string `json:"redis_password,omitempty"`
+	Mongo         string `json:"mongo"`
+	Contests      string `json:"contests,omitempty"` // folder; empty: built in
 }
 
 func addressFile(folder string) string { return filepath.Join(folder, "running.json") }
 
-// addressesOf returns the addresses of a running system.
-func addressesOf(system *local.System) addresses {
-	a := addresses{PID: os.Getpid(), Token: system.Secret("ADMIN_TOKEN")}
+// addresses returns the addresses of the system that the house started.
+func (h *house) addresses(system *local.System) addresses {
+	parts := system.Addresses()
+	a := addresses{
+		PID: os.Getpid(), Token: system.Secret("ADMIN_TOKEN"),
+		Kafka: parts.Kafka, Redis: parts.Redis, RedisPassword: parts.RedisPassword, Mongo: parts.Mongo,
+	}
+	if h.contests != "" {
+		a.Contests, _ = filepath.Abs(h.contests) // which the start has done before
+	}
 	for _, u := range system.URLs() {
 		switch u.Function {
 		case "ingress-http":
@@ -38,6 +53,17 @@ func addressesOf(system *local.System) addresses {
 			a.GRPC = u.Own
 		case "results":
 			a.Results = u.Own
+		}
+	}
+	return a
+}
+
+// open are the addresses without what is secret in them.
+func (a addresses) open() addresses {
+	a.Token, a.RedisPassword = "", ""
+	for _, url := range []*string{&a.Redis, &a.Mongo} {
+		if strings.Contains(*url, "@") { // it may hold a password
+			*url = ""
 		}
 	}
 	return a

@@ -30,7 +30,7 @@ func (h *house) up(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	at := addressesOf(system)
+	at := h.addresses(system)
 	remove, err := at.leave(folder)
 	if err != nil {
 		return stopped(ctx, system, err)
@@ -40,8 +40,8 @@ func (h *house) up(ctx context.Context) error {
 	h.tellURLs(system)
 	h.tell("  Ctrl-C ends it.")
 	if h.json {
-		at.Token = "" // results may be kept; the file is where the token is
-		if err := h.write(at); err != nil {
+		// Results may be kept; the file is where the secrets are.
+		if err := h.write(at.open()); err != nil {
 			return stopped(ctx, system, err)
 		}
 	}
