@@ -5,6 +5,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"iter"
 	"maps"
 	"runtime/debug"
@@ -23,6 +24,7 @@ const gcPercent = 30
 
 func runAudit(ctx context.Context, args, environ []string) (any, error) {
 	flags := flag.NewFlagSet("audit", flag.ContinueOnError)
+	flags.SetOutput(io.Discard) // the error says it
 	only := flags.String("contest", "", "this contest alone")
 	young := flags.Duration("allow-in-flight", 0, "how old a vote may be that is in no final state yet")
 	if err := flags.Parse(args); err != nil {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"iter"
 	"maps"
 	"slices"
@@ -25,6 +26,7 @@ const (
 
 func runReplay(ctx context.Context, args, environ []string) (any, error) {
 	flags := flag.NewFlagSet("replay", flag.ContinueOnError)
+	flags.SetOutput(io.Discard) // the error says it
 	var c choice
 	send := flags.Bool("send", false, "send the letters again, instead of listing them")
 	all := flags.Bool("all", false, "with -send: all that are shelved")
