@@ -122,7 +122,7 @@ func (d httpDoor) post(ctx context.Context, path string, header http.Header, bod
 	}
 	var answer bulkAnswer
 	_ = json.Unmarshal(text, &answer) // an answer of somebody else's is told by its status
-	if res.StatusCode >= 500 || res.StatusCode == http.StatusTooManyRequests {
+	if res.StatusCode >= 500 || res.StatusCode == http.StatusTooManyRequests || res.StatusCode == http.StatusRequestTimeout {
 		err := fmt.Errorf("cast by HTTP: status %d %s %s", res.StatusCode, answer.Code, answer.Detail)
 		if seconds, wait := strconv.Atoi(res.Header.Get("Retry-After")); wait == nil && seconds > 0 {
 			return 0, bulkAnswer{}, fmt.Errorf("%w: %w", err, backoff.RetryAfter(seconds))
