@@ -37,7 +37,9 @@ var optional = map[string]signature{"contest": {1, 1}, "read": {2, 1}}
 
 type signature struct{ params, results int }
 
-func (s signature) String() string { return fmt.Sprintf("%d × i32 → %d × i32", s.params, s.results) }
+func (s signature) String() string {
+	return fmt.Sprintf("%d × i32 → %d × i32", s.params, s.results)
+}
 
 // Check returns what is wrong with a module. That its code is valid is for the
 // runtime to say.
