@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 
@@ -35,6 +36,7 @@ type parts struct {
 	Addresses
 	kafka *kfake.Cluster
 	redis *miniredis.Miniredis
+	aging context.CancelFunc // of what makes redis's keys age
 	mongo *guardian
 }
 
@@ -87,28 +89,43 @@ func (p *parts) start(o Options, st *state, n *nursery, log *slog.Logger) error 
 		p.Kafka = p.kafka.ListenAddrs()[0]
 	}
 	if p.Redis == "" {
-		port, err := st.port("redis")
-		if err != nil {
-			return err
-		}
 		if p.RedisPassword == "" {
 			p.RedisPassword = st.secret("REDIS_PASSWORD")
 		}
 		p.redis = miniredis.NewMiniRedis()
-		p.redis.ClockTTL(true) // keys with a life span do end
 		p.redis.RequireAuth(p.RedisPassword)
-		if err := p.redis.StartAddr(net.JoinHostPort("127.0.0.1", fmt.Sprint(port))); err != nil {
+		if err := st.bind("redis", func(address string) (int, error) {
+			if err := p.redis.StartAddr(address); err != nil {
+				return 0, err
+			}
+			return strconv.Atoi(p.redis.Port())
+		}); err != nil {
 			p.redis = nil
 			return fmt.Errorf("start embedded Redis: %w", err)
 		}
 		p.Redis = "redis://" + p.redis.Addr()
+		aging, end := context.WithCancel(context.Background())
+		p.aging = end
+		go age(aging, p.redis)
 	}
 	return nil
+}
+
+// ageEvery is how often the keys of the embedded Redis age.
+const ageEvery = 10 * time.Second
+
+// age lets keys with a life span end. miniredis has a clock for that, but with
+// it looks through all keys at each command: a box of votes then takes seconds.
+func age(ctx context.Context, r *miniredis.Miniredis) {
+	for sleep(ctx, ageEvery) {
+		r.FastForward(ageEvery)
+	}
 }
 
 // close ends the embedded parts; Kafka writes its last state to the data folder.
 func (p *parts) close(ctx context.Context) {
 	if p.redis != nil {
+		p.aging()
 		p.redis.Close()
 	}
 	if p.mongo != nil {
