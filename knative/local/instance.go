@@ -67,8 +67,9 @@ func (r *revision) bring(i *instance) {
 	r.lose(i, fmt.Errorf("process %d ended: %v: %s", c.pid, c.err, r.output.last()))
 }
 
-// lose takes out an instance that failed. A start that failed turns away those
-// who wait, unless another instance is there for them. When instances fail soon after their start, one after the other, the
+// lose takes out an instance that failed. A second start that failed turns away
+// those who wait, unless another instance is there for them; the first may have
+// found its port taken at the last moment. When instances fail soon after their start, one after the other, the
 // pause before the next start grows.
 func (r *revision) lose(i *instance, err error) {
 	r.remove(i)
@@ -86,7 +87,7 @@ func (r *revision) lose(i *instance, err error) {
 	}
 	r.failures++
 	stopping := r.closed
-	if !i.ready && !slices.ContainsFunc(r.instances, func(o *instance) bool { return !o.leaving }) {
+	if !i.ready && r.failures > 1 && !slices.ContainsFunc(r.instances, func(o *instance) bool { return !o.leaving }) {
 		r.turnAway(err)
 	}
 	r.mu.Unlock()

@@ -75,6 +75,13 @@ func (s *state) secret(name string) string {
 	return s.Secrets[name]
 }
 
+// known returns the secret of a name, "" if none was made.
+func (s *state) known(name string) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.Secrets[name]
+}
+
 // save writes the state so that a crash, also of the machine, leaves the old or
 // the new one: a lost secret would make every voter a new one.
 func (s *state) save() error {
@@ -120,16 +127,28 @@ func (s *state) port(part string) (int, error) {
 
 // listen opens a loopback port for a part: the one it had last, if that is
 // free, or else any.
-func (s *state) listen(part string) (net.Listener, error) {
+func (s *state) listen(part string) (lis net.Listener, err error) {
+	err = s.bind(part, func(address string) (int, error) {
+		if lis, err = net.Listen("tcp", address); err != nil {
+			return 0, err
+		}
+		return lis.Addr().(*net.TCPAddr).Port, nil
+	})
+	return lis, err
+}
+
+// bind has a part listen at an address of the loopback, with the port it had
+// last or, if that is not free, with any; listen says which.
+func (s *state) bind(part string, listen func(address string) (port int, err error)) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	lis, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(s.Ports[part])))
+	port, err := listen(net.JoinHostPort("127.0.0.1", strconv.Itoa(s.Ports[part])))
 	if err != nil && s.Ports[part] != 0 {
-		lis, err = net.Listen("tcp", "127.0.0.1:0")
+		port, err = listen("127.0.0.1:0")
 	}
 	if err != nil {
-		return nil, fmt.Errorf("find a port for %s: %w", part, err)
+		return fmt.Errorf("find a port for %s: %w", part, err)
 	}
-	s.Ports[part] = lis.Addr().(*net.TCPAddr).Port
-	return lis, nil
+	s.Ports[part] = port
+	return nil
 }

@@ -206,7 +206,7 @@ func (s *System) openRevisions(births *nursery) error {
 	v := values{
 		config:  s.plan.config,
 		own:     map[string]string{"KAFKA_BROKER": s.parts.Kafka, "REDIS_URL": s.parts.Redis},
-		secret:  s.Secret,
+		secret:  func(key string) string { return s.secret(key, s.state.secret) },
 		address: s.ownAddress,
 	}
 	s.onClose(func(ctx context.Context) error {
@@ -349,8 +349,11 @@ func (s *System) Addresses() Addresses { return s.parts.Addresses }
 
 // Secret returns the value of a key of the Secret that the manifests refer to:
 // what the parts need, and else one that was made for this data folder and stays
-// the same. A value given in Options.Env goes before it.
-func (s *System) Secret(key string) string {
+// the same. A value given in Options.Env goes before it. It is empty for any
+// other key.
+func (s *System) Secret(key string) string { return s.secret(key, s.state.known) }
+
+func (s *System) secret(key string, made func(key string) string) string {
 	if value, ok := s.options.Env[key]; ok {
 		return value
 	}
@@ -360,7 +363,7 @@ func (s *System) Secret(key string) string {
 	case "REDIS_PASSWORD":
 		return s.parts.RedisPassword
 	}
-	return s.state.secret(key)
+	return made(key)
 }
 
 func (s *System) ownAddress(function string) string {
