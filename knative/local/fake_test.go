@@ -3,6 +3,7 @@ package local
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net"
@@ -36,6 +37,10 @@ func TestMain(m *testing.M) {
 		os.Exit(1)
 	case "ferretdb":
 		silent(os.Args[2])
+	case "mute":
+		select {} // never listens
+	case "house":
+		house()
 	default:
 		os.Exit(m.Run())
 	}
@@ -51,6 +56,10 @@ func puppet() {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()
 	server := &http.Server{Addr: "127.0.0.1:" + os.Getenv("PORT"), Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/environ" {
+			_ = json.NewEncoder(w).Encode(os.Environ())
+			return
+		}
 		req, err := http.NewRequestWithContext(r.Context(), r.Method, strings+r.URL.RequestURI(), r.Body)
 		if err != nil {
 			panic(err)
@@ -108,7 +117,7 @@ func chat() {
 	}
 }
 
-// silent listens, as the embedded MongoDB does, and says nothing.
+// silent listens, as the embedded MongoDB does, and says only who it is.
 func silent(address string) {
 	lis, err := net.Listen("tcp", address)
 	if err != nil {
@@ -124,6 +133,7 @@ func silent(address string) {
 			return
 		}
 		defer conn.Close()
+		fmt.Fprintln(conn, os.Getpid())
 	}
 }
 
@@ -144,7 +154,7 @@ func binaries(t *testing.T) string {
 		t.Fatal(err)
 	}
 	bin := t.TempDir()
-	for _, name := range []string{"web", "stage", "shelf", "chat", "broken", "ferretdb", "runtime"} {
+	for _, name := range []string{"web", "stage", "shelf", "chat", "broken", "mute", "house", "ferretdb"} {
 		if err := os.Symlink(self, filepath.Join(bin, name)); err != nil {
 			t.Fatal(err)
 		}

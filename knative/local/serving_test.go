@@ -168,27 +168,6 @@ func TestTimeout(t *testing.T) {
 	<-gone // and the function is told
 }
 
-// An answer whose first byte takes longer than responseStartTimeoutSeconds is
-// given up; one that has begun may go on.
-func TestResponseStartTimeout(t *testing.T) {
-	s := open(t, t.TempDir(), serviceYAML("web", nil, "timeoutSeconds: 10", "responseStartTimeoutSeconds: 1"),
-		func(w http.ResponseWriter, r *http.Request) {
-			if r.URL.Path == "/begun" {
-				w.(http.Flusher).Flush()
-				time.Sleep(1500 * time.Millisecond) // what is tested is that this is allowed
-				io.WriteString(w, "whole")
-				return
-			}
-			<-r.Context().Done()
-		})
-	if status, body := s.get("web", "/silent"); status != http.StatusGatewayTimeout {
-		t.Fatalf("silent: %d %s", status, body)
-	}
-	if status, body := s.get("web", "/begun"); status != 200 || body != "whole" {
-		t.Fatalf("begun: %d %s", status, body)
-	}
-}
-
 // The gateway finds services by the name in Host, on the cluster's pattern, and
 // has neither those that are cluster-local nor those that do not exist.
 func TestGatewayNames(t *testing.T) {
