@@ -7,7 +7,7 @@ import (
 	"github.com/cloudevents/sdk-go/v2/event"
 
 	"marimba/events"
-	"marimba/events/rules"
+	"marimba/functions/internal/judges"
 	"marimba/functions/internal/stage"
 )
 
@@ -15,26 +15,15 @@ type sender interface {
 	Send(ctx context.Context, evs ...event.Event) error
 }
 
-type contests interface {
-	Contest(id string) (events.Contest, bool)
-	IDs() []string
-}
-
 // screen is the judge whose word counts: what the ingress said before was early
 // feedback.
 type screen struct {
-	rules map[string]*rules.Rules // by contest
-	send  sender
+	judges *judges.Judges
+	send   sender
 }
 
-func newScreen(c contests, send sender) *screen {
-	s := &screen{rules: make(map[string]*rules.Rules), send: send}
-	for _, id := range c.IDs() {
-		if contest, ok := c.Contest(id); ok {
-			s.rules[id] = rules.New(contest)
-		}
-	}
-	return s
+func newScreen(contests judges.Contests, send sender) *screen {
+	return &screen{judges: judges.Of(contests), send: send}
 }
 
 // handle judges each vote of a box and sends the admitted and the refused ones
@@ -48,7 +37,7 @@ func (s *screen) handle(ctx context.Context, e event.Event) error {
 	accepted, refused := box, box
 	accepted.Votes = make([]events.Vote, 0, len(box.Votes))
 	refused.Votes = nil
-	judge := s.rules[box.Contest]
+	judge := s.judges.For(box.Contest)
 	for _, v := range box.Votes {
 		no := events.Refuse(events.ContestUnknown, "contest", "contest", box.Contest)
 		if judge != nil {

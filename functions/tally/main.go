@@ -24,7 +24,7 @@ func run(ctx context.Context, environ []string) error {
 	if err != nil {
 		return err
 	}
-	contests, err := cfg.Contests.Load()
+	contests, err := cfg.Contests.Follow(ctx)
 	if err != nil {
 		return err
 	}

@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"marimba/events"
-	"marimba/events/rules"
+	"marimba/functions/internal/judges"
 )
 
 // Keys exchanges a voter for a key that tells nothing about the voter.
@@ -15,36 +15,29 @@ type Keys interface {
 	Key(contest, voter string) []byte
 }
 
-// Contests finds a contest by its id.
-type Contests interface {
-	Contest(id string) (events.Contest, bool)
-	IDs() []string
-}
-
 // Desk admits ballots. It may be used by many goroutines.
 type Desk struct {
-	rules map[string]*rules.Rules // by contest
-	keys  Keys
-	now   func() time.Time
+	judges *judges.Judges
+	keys   Keys
+	now    func() time.Time
 }
 
-// New returns a desk for the contests that there are.
-func New(contests Contests, keys Keys) *Desk {
-	d := &Desk{rules: make(map[string]*rules.Rules), keys: keys, now: time.Now}
-	for _, id := range contests.IDs() {
-		if c, ok := contests.Contest(id); ok {
-			d.rules[id] = rules.New(c)
-		}
-	}
-	return d
+// New returns a desk for the contests that there are, as they stand when a ballot
+// comes.
+func New(contests judges.Contests, keys Keys) *Desk {
+	return &Desk{judges: judges.Of(contests), keys: keys, now: time.Now}
 }
 
 // Has returns a refusal if there is no such contest.
 func (d *Desk) Has(contest string) *events.Refusal {
-	if d.rules[contest] == nil {
-		return events.Refuse(events.ContestUnknown, "contest", "contest", contest)
+	if d.judges.For(contest) == nil {
+		return unknown(contest)
 	}
 	return nil
+}
+
+func unknown(contest string) *events.Refusal {
+	return events.Refuse(events.ContestUnknown, "contest", "contest", contest)
 }
 
 // Admit returns the vote that a ballot holds and the contest it is for, or why
@@ -66,12 +59,13 @@ func (d *Desk) Admit(reading *events.Reading, b events.Ballot) (contest string, 
 // Judge applies the contest's rules to a vote that has been read, and sets its
 // voter key. It is early feedback: screen judges again, and decides.
 func (d *Desk) Judge(contest, voter string, v *events.Vote) *events.Refusal {
-	if no := d.Has(contest); no != nil {
-		return no
+	judge := d.judges.For(contest)
+	if judge == nil {
+		return unknown(contest)
 	}
 	if voter != "" {
 		v.VoterKey = d.keys.Key(contest, voter)
 	}
 	v.At = d.now()
-	return d.rules[contest].Judge(v)
+	return judge.Judge(v)
 }
