@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"syscall"
@@ -49,17 +50,25 @@ func (h *house) start(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("start house: %w", err)
 	}
-	if err := h.cmd.Start(); err != nil {
-		return fmt.Errorf("start house: %w", err)
-	}
-	first := make(chan string, 1)
+	started, first := make(chan error, 1), make(chan string, 1)
 	h.gone = make(chan struct{})
 	go func() {
+		// The kernel ties the house to the thread that started it, and Go may end
+		// any other thread.
+		runtime.LockOSThread()
+		defer close(h.gone)
+		err := h.cmd.Start()
+		started <- err
+		if err != nil {
+			return
+		}
 		line, _ := bufio.NewReader(out).ReadString('\n')
 		first <- line
 		_ = h.cmd.Wait()
-		close(h.gone)
 	}()
+	if err := <-started; err != nil {
+		return fmt.Errorf("start house: %w", err)
+	}
 	select {
 	case line := <-first:
 		if err := json.Unmarshal([]byte(line), &h.at); err != nil {
