@@ -12,7 +12,5 @@ end
 if string.match(redis.call('GET', base .. ':next:shadow') or '', '^%S+') ~= ARGV[1] then
   return redis.error_reply(stale)
 end
-for i = 2, #ARGV do
-  redis.call('DEL', base .. ARGV[i])
-end
+delete(base, 2)
 return 1

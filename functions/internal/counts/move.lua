@@ -16,7 +16,5 @@ end
 for i = 4, 3 + moves do
   redis.call('RENAME', base .. ':next' .. ARGV[i], base .. ARGV[i])
 end
-for i = 4 + moves, #ARGV do
-  redis.call('DEL', base .. ARGV[i])
-end
+delete(base, 4 + moves)
 return 1

@@ -5,7 +5,6 @@ import (
 	"net"
 	"os"
 	"os/exec"
-	"strconv"
 	"testing"
 	"time"
 
@@ -53,38 +52,66 @@ func begin(t testing.TB, s *Store, c events.Contest) {
 // address. The test is skipped where none is installed.
 func startRedis(t testing.TB, settings ...string) string {
 	t.Helper()
-	binary, err := exec.LookPath("redis-server")
-	if err != nil {
-		if os.Getenv("MARIMBA_REQUIRE_PARTS") != "" {
-			t.Fatal("redis-server is not installed")
-		}
-		t.Skip("redis-server is not installed")
-	}
+	return newServer(t, append([]string{"--appendonly", "no"}, settings...)...).addr
+}
+
+// server is a redis-server that can be killed and started again.
+type server struct {
+	t        testing.TB
+	addr     string
+	dir      string
+	settings []string
+	process  *exec.Cmd
+}
+
+// newServer starts a redis-server.
+func newServer(t testing.TB, settings ...string) *server {
+	t.Helper()
 	lis, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	port := lis.Addr().(*net.TCPAddr).Port
+	addr := lis.Addr().String()
 	lis.Close()
-	args := []string{"--bind", "127.0.0.1", "--port", strconv.Itoa(port), "--dir", t.TempDir(),
-		"--save", "", "--appendonly", "no", "--set-max-intset-entries", "16384"}
-	server := exec.Command(binary, append(args, settings...)...)
-	if err := server.Start(); err != nil {
-		t.Fatal(err)
+	s := &server{t: t, addr: addr, dir: t.TempDir(), settings: settings}
+	s.start()
+	t.Cleanup(s.kill)
+	return s
+}
+
+func (s *server) start() {
+	s.t.Helper()
+	binary, err := exec.LookPath("redis-server")
+	if err != nil {
+		if os.Getenv("MARIMBA_REQUIRE_PARTS") != "" {
+			s.t.Fatal("redis-server is not installed")
+		}
+		s.t.Skip("redis-server is not installed")
 	}
-	t.Cleanup(func() {
-		_ = server.Process.Kill()
-		_ = server.Wait()
-	})
-	addr := net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
-	client := redis.NewClient(&redis.Options{Addr: addr, Protocol: 2})
+	_, port, _ := net.SplitHostPort(s.addr)
+	args := []string{"--bind", "127.0.0.1", "--port", port, "--dir", s.dir, "--save", "", "--set-max-intset-entries", "16384"}
+	s.process = exec.Command(binary, append(args, s.settings...)...)
+	if err := s.process.Start(); err != nil {
+		s.t.Fatal(err)
+	}
+	client := s.client()
 	defer client.Close()
 	deadline := time.Now().Add(20 * time.Second)
 	for client.Ping(context.Background()).Err() != nil {
 		if time.Now().After(deadline) {
-			t.Fatal("redis-server does not answer")
+			s.t.Fatal("redis-server does not answer")
 		}
-		time.Sleep(5 * time.Millisecond) // until it listens
+		time.Sleep(5 * time.Millisecond) // until it listens and has read its file
 	}
-	return addr
+}
+
+// kill ends the server at once, with what is not on its disk.
+func (s *server) kill() {
+	_ = s.process.Process.Kill()
+	_ = s.process.Wait()
+}
+
+// client speaks to the server without our settings.
+func (s *server) client() *redis.Client {
+	return redis.NewClient(&redis.Options{Addr: s.addr, Protocol: 2, DisableIdentity: true})
 }

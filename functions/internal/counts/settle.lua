@@ -20,7 +20,7 @@ if not kept then
 end
 if string.sub(kept, 1, #logged + 1) ~= logged .. '|' then
   -- The log holds the box, so all its votes were to be known here.
-  if string.find(kept, '[co]', string.find(kept, '|', 1, true)) then
+  if string.find(kept, '|.*[co]') then
     redis.call('DEL', base .. ':life')
     return redis.error_reply('LIFE a box of the log was not in them')
   end

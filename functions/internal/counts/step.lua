@@ -14,3 +14,15 @@ local function due(base, token, step)
 end
 
 local stale = 'STALE the shadow is not what it was'
+
+-- Deletes the keys of ARGV[first..], of which the ends are given.
+local function delete(base, first)
+  local keys = {}
+  for i = first, #ARGV do
+    keys[#keys + 1] = base .. ARGV[i]
+    if #keys == 200 or i == #ARGV then
+      redis.call('DEL', unpack(keys))
+      keys = {}
+    end
+  end
+end

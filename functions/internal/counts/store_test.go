@@ -2,8 +2,10 @@ package counts
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -96,9 +98,11 @@ func TestOpen(t *testing.T) {
 // On a Redis Cluster the shards of a contest lie on several servers, and the
 // counts are the same.
 func TestCluster(t *testing.T) {
+	var servers []*server
 	var addrs []string
 	for range 3 {
-		addrs = append(addrs, startRedis(t, "--cluster-enabled", "yes", "--cluster-node-timeout", "2000"))
+		r := newServer(t, "--cluster-enabled", "yes", "--cluster-node-timeout", "2000")
+		servers, addrs = append(servers, r), append(addrs, r.addr)
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
@@ -133,6 +137,33 @@ func TestCluster(t *testing.T) {
 		defer node.Close()
 		if n, err := node.DBSize(ctx).Result(); err != nil || n == 0 {
 			t.Errorf("a server holds %d keys, %v: the shards are not spread", n, err)
+		}
+	}
+
+	// When one of the servers comes back without what it had, it is noticed, and
+	// the contest gets a next life on all of them.
+	cut.on = false
+	c := events.Contest{ID: "cluster-0", Shards: 5}
+	for i, r := range servers {
+		r.kill()
+		r.start()
+		for !whole(ctx, addrs) {
+			if ctx.Err() != nil {
+				t.Fatal("the cluster does not come up again")
+			}
+			time.Sleep(20 * time.Millisecond) // until the servers know each other
+		}
+		s := open(t, strings.Join(addrs, ","))
+		if _, err := s.Life(ctx, c); !errors.Is(err, ErrLife) {
+			t.Errorf("server %d: life: %v", i, err)
+		}
+		e := box(fmt.Sprint("after-", i), c.ID, make([]events.Vote, 40)...)
+		if _, err := s.Count(ctx, c, e); !errors.Is(err, ErrLife) {
+			t.Errorf("server %d: count: %v", i, err)
+		}
+		rebuilt(t, s, c, int64(i+2), []logged{{e, slices.Repeat([]events.State{events.Counted}, 40)}})
+		if tally, err := s.Tally(ctx, c); err != nil || tally.Votes() != 40 {
+			t.Errorf("server %d: %d votes, %v", i, tally.Votes(), err)
 		}
 	}
 }
