@@ -2,8 +2,12 @@ package main
 
 import (
 	"context"
+	"errors"
+	"time"
 
+	"github.com/cenkalti/backoff/v5"
 	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"marimba/events"
@@ -11,6 +15,10 @@ import (
 
 // rewound is how many events of each partition are delivered again.
 const rewound = 200
+
+// leaveTimeout bounds the wait until the members of a house that was stopped have
+// left: they keep their place for a session, 10 s, in case they come back.
+const leaveTimeout = 30 * time.Second
 
 // rewind puts the groups of all sources back by some events, and returns by how
 // many. No member of them may run.
@@ -39,9 +47,22 @@ func rewind(ctx context.Context, broker string) (int64, error) {
 				to.Add(kadm.Offset{Topic: o.Topic, Partition: o.Partition, At: at, LeaderEpoch: -1})
 			}
 		})
-		if err := admin.CommitAllOffsets(ctx, group, to); err != nil {
+		if err := whenLeft(ctx, func() error { return admin.CommitAllOffsets(ctx, group, to) }); err != nil {
 			return 0, err
 		}
 	}
 	return back, nil
+}
+
+// whenLeft commits once the group has no members: as long as it has some, the
+// broker takes commits of theirs only.
+func whenLeft(ctx context.Context, commit func() error) error {
+	_, err := backoff.Retry(ctx, func() (struct{}, error) {
+		err := commit()
+		if err != nil && !errors.Is(err, kerr.UnknownMemberID) {
+			err = backoff.Permanent(err)
+		}
+		return struct{}{}, err
+	}, backoff.WithBackOff(backoff.NewConstantBackOff(500*time.Millisecond)), backoff.WithMaxElapsedTime(leaveTimeout))
+	return err
 }
