@@ -95,7 +95,7 @@ func needed(args []string) []target {
 	switch command(args) {
 	case "up", "demo":
 		return []target{house, store}
-	case "audit", "replay":
+	case "audit", "close", "replay":
 		return []target{{".", []string{"./functions/internal/books", "./scripts/marimba/cli"}}}
 	case "chaos":
 		house.packages = append(house.packages, "./scripts/marimba/chaos")

@@ -22,7 +22,8 @@ import (
 // by the addresses of these three.
 type bookkeeper struct {
 	*settings
-	given addresses
+	given    addresses
+	progress func(line []byte) // gets each line of JSON that books says on its way; nil: it says none
 }
 
 func (b *bookkeeper) flags(cmd *cobra.Command) {
@@ -47,14 +48,45 @@ func (b *bookkeeper) books(ctx context.Context, args ...string) (json.RawMessage
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	cmd.WaitDelay = 10 * time.Second
 	cmd.Env = env
-	var result, said bytes.Buffer
+	var result bytes.Buffer
+	said := heard{progress: b.progress}
 	cmd.Stdout, cmd.Stderr = &result, &said
 	if err = cmd.Run(); err != nil {
-		if fault := strings.TrimSpace(said.String()); fault != "" {
+		if fault := said.fault(); fault != "" {
 			err = errors.New(strings.TrimPrefix(fault, "books: "))
 		}
 	}
 	return result.Bytes(), err
+}
+
+// heard is what books says on standard error: lines of JSON on its way, and what
+// went wrong.
+type heard struct {
+	progress func(line []byte)
+	line     []byte // that has not ended
+	rest     bytes.Buffer
+}
+
+func (h *heard) Write(text []byte) (int, error) {
+	h.line = append(h.line, text...)
+	for {
+		line, more, ended := bytes.Cut(h.line, []byte("\n"))
+		if !ended {
+			return len(text), nil
+		}
+		if h.progress != nil && bytes.HasPrefix(line, []byte("{")) {
+			h.progress(line)
+		} else {
+			h.rest.Write(line)
+			h.rest.WriteByte('\n')
+		}
+		h.line = more
+	}
+}
+
+func (h *heard) fault() string {
+	h.rest.Write(h.line)
+	return strings.TrimSpace(h.rest.String())
 }
 
 // environment tells books where the house is. Given addresses stand alone: the

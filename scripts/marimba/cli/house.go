@@ -30,7 +30,7 @@ type addresses struct {
 	Redis         string `json:"redis"`
 	RedisPassword string `json:"redis_password,omitempty"`
 	Mongo         string `json:"mongo"`
-	Contests      string `json:"contests,omitempty"` // folder; empty: built in
+	Contests      string `json:"contests,omitempty"` // folder
 }
 
 func addressFile(folder string) string { return filepath.Join(folder, "running.json") }
@@ -41,9 +41,7 @@ func (h *house) addresses(system *local.System) addresses {
 	a := addresses{
 		PID: os.Getpid(), Token: system.Secret("ADMIN_TOKEN"),
 		Kafka: parts.Kafka, Redis: parts.Redis, RedisPassword: parts.RedisPassword, Mongo: parts.Mongo,
-	}
-	if h.contests != "" {
-		a.Contests, _ = filepath.Abs(h.contests) // which the start has done before
+		Contests: h.contests,
 	}
 	for _, u := range system.URLs() {
 		switch u.Function {

@@ -17,6 +17,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"marimba/config"
 	"marimba/knative"
 	"marimba/knative/local"
 )
@@ -42,7 +43,7 @@ func (h *house) flags(cmd *cobra.Command) {
 	f.StringVar(&h.kafka, "kafka", "", "host:port of a Kafka to use (default: embedded)")
 	f.StringVar(&h.redis, "redis", "", "host:port of a Redis to use, password in REDIS_PASSWORD (default: embedded)")
 	f.StringVar(&h.mongo, "mongo", "", "mongodb:// URL to use (default: embedded)")
-	f.StringVar(&h.contests, "contests", "", "folder of contests (default: those that are built in)")
+	f.StringVar(&h.contests, "contests", "", "folder of contests (default: those that are built in, laid into the data folder)")
 }
 
 // ownPorts are the usual ports of public functions. One that is taken is
@@ -66,13 +67,10 @@ func (h *house) start(ctx context.Context, folder string) (*local.System, error)
 		OnEvent: h.onEvent,
 		Log:     slog.New(slog.NewJSONHandler(log, nil)),
 	}
-	if h.contests != "" {
-		dir, err := filepath.Abs(h.contests)
-		if err != nil {
-			return nil, err
-		}
-		options.Env["CONTESTS_DIR"] = dir
+	if err := h.layContests(folder); err != nil {
+		return nil, err
 	}
+	options.Env["CONTESTS_DIR"] = h.contests
 	if options.Listen == "" {
 		if options.Listen = listenAt; !free(listenAt) {
 			options.Listen = "127.0.0.1:0"
@@ -91,6 +89,19 @@ func (h *house) start(ctx context.Context, folder string) (*local.System, error)
 		return nil, fmt.Errorf("%w; choose another with --data", err)
 	}
 	return system, err
+}
+
+// layContests settles on the folder of contests. Those that are built in are laid
+// into the data folder, where they can be amended.
+func (h *house) layContests(folder string) (err error) {
+	if h.contests == "" {
+		h.contests = filepath.Join(folder, "contests")
+		if err := config.LayContests(h.contests); err != nil {
+			return err
+		}
+	}
+	h.contests, err = filepath.Abs(h.contests)
+	return err
 }
 
 // free reports whether an address can be listened at, now.

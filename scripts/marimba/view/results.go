@@ -41,6 +41,7 @@ func Open(base, language, token string) (*Results, error) {
 // Board is the standing of a contest, as far as a terminal shows it.
 type Board struct {
 	Contest  string        `json:"contest"`
+	Phase    events.Phase  `json:"phase"`
 	Standing events.Metric `json:"standing"`
 	Totals   struct {
 		Votes int64 `json:"votes"`

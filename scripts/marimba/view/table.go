@@ -20,7 +20,14 @@ const barWidth = 30
 // albums, also the split of each band's votes.
 func WriteBoard(out io.Writer, b Board, albums bool) {
 	t := newTable(out)
-	t.SetTitle(fmt.Sprintf("%s · %d votes · by %s", b.Contest, b.Totals.Votes, b.Standing))
+	title := fmt.Sprintf("%s · %d votes · by %s", b.Contest, b.Totals.Votes, b.Standing)
+	switch b.Phase {
+	case events.Closed:
+		title += " · closed, provisional"
+	case events.Final:
+		title += " · final"
+	}
+	t.SetTitle(title)
 	head := table.Row{"", "Band", "Votes", "", "%"}
 	metric := figureOf(b.Standing)
 	if metric != nil {
