@@ -110,7 +110,8 @@ func (l *line) open(t *testing.T, play http.HandlerFunc) {
 		Manifests: fstest.MapFS{"all.yaml": {Data: []byte(l.manifests)}},
 		Data:      l.data, Bin: binaries(t), Listen: "127.0.0.1:0",
 		Kafka: l.ground.Kafka, Redis: l.ground.Redis, RedisPassword: l.ground.RedisPassword, Mongo: l.ground.Mongo,
-		Env:     map[string]string{"STRINGS": strings.URL},
+		// Built with -race, a puppet would take a second to end.
+		Env:     map[string]string{"STRINGS": strings.URL, "GORACE": "atexit_sleep_ms=0"},
 		OnEvent: func(e Event) { l.events <- e },
 		Log:     testLog(t),
 	})

@@ -9,9 +9,11 @@ package realtest
 import (
 	"bytes"
 	"context"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -64,6 +66,7 @@ func keep(t testing.TB, start func(ctx context.Context, dir string) (*real.Part,
 func Build(t testing.TB, dir string, packages ...string) string {
 	t.Helper()
 	root := moduleRoot(t)
+	look(t, root)
 	bin := filepath.Join(root, ".marimba", "bin")
 	if err := os.MkdirAll(bin, 0o755); err != nil {
 		t.Fatal(err)
@@ -77,6 +80,22 @@ func Build(t testing.TB, dir string, packages ...string) string {
 		t.Fatalf("build %v in %s: %v\n%s", packages, dir, err, out)
 	}
 	return bin
+}
+
+// look reads the module's folders, since go test keeps results: it runs a test
+// again when what that has read is not the same any more, and does not see what
+// a build of the test's own reads.
+func look(t testing.TB, root string) {
+	t.Helper()
+	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		if err == nil && d.IsDir() && path != root && strings.HasPrefix(d.Name(), ".") {
+			return fs.SkipDir
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
 }
 
 // moduleRoot is the folder of the module marimba.
