@@ -49,12 +49,15 @@ func run(args []string) error {
 	return become(filepath.Join(bin, program), append([]string{"marimba"}, args...), env)
 }
 
-// command returns the first of the arguments that is no flag.
+// names are the commands that need more than the command proper.
+var names = []string{"up", "demo", "chaos", "audit", "recount", "replay", "close"}
+
+// command returns the first of the arguments that is the name of such a command.
+// Flags may stand before it, and their values are not told from names here: at
+// worst, more is built than is needed.
 func command(args []string) string {
-	for _, arg := range args {
-		if !strings.HasPrefix(arg, "-") {
-			return arg
-		}
+	if i := slices.IndexFunc(args, func(arg string) bool { return slices.Contains(names, arg) }); i >= 0 {
+		return args[i]
 	}
 	return ""
 }
@@ -95,7 +98,7 @@ func needed(args []string) []target {
 	switch command(args) {
 	case "up", "demo":
 		return []target{house, store}
-	case "audit", "close", "replay":
+	case "audit", "recount", "replay", "close":
 		return []target{{".", []string{"./functions/internal/books", "./scripts/marimba/cli"}}}
 	case "chaos":
 		house.packages = append(house.packages, "./scripts/marimba/chaos")
