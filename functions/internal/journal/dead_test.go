@@ -176,6 +176,18 @@ func TestDeadVotesAreNotInTheLog(t *testing.T) {
 	if err != nil || !reflect.DeepEqual(got, want) {
 		t.Errorf("dead votes are %v, %v; want %v", got, err, want)
 	}
+	// What is void is as good as not there.
+	stands := []Mark{MarkOf("both/accepted"), MarkOf("half/accepted"), MarkOf("half/refused")}
+	if err := j.Begin(t.Context(), Life{Contest: "a", Number: 1}, stands); err != nil {
+		t.Fatal(err)
+	}
+	want[events.ByGRPC] += 2
+	if got, err := j.DeadVotes(t.Context(), "a"); err != nil || !reflect.DeepEqual(got, want) {
+		t.Errorf("with a void box, dead votes are %v, %v; want %v", got, err, want)
+	}
+	if row, ok, err := j.Vote(t.Context(), "late", 1); err != nil || !ok || row.State != events.Dead {
+		t.Errorf("the vote of a void box is %+v, %v, %v", row, ok, err)
+	}
 }
 
 // A vote that died and was logged all the same is what the log says.

@@ -263,7 +263,8 @@ func (j *Journal) Vote(ctx context.Context, boxID string, index int) (row Row, o
 // outcomes are what screen makes of a box: the ends of its events' ids.
 var outcomes = []string{"/accepted", "/refused"}
 
-// entry returns the box of an event's id, and whether the log has it.
+// entry returns the box of an event's id, and whether the log has it and it
+// stands.
 func (j *Journal) entry(ctx context.Context, eventID string) (e Entry, ok bool, err error) {
 	var d document
 	err = j.boxes.FindOne(ctx, bson.D{{Key: "_id", Value: eventID}}).Decode(&d)
@@ -273,10 +274,13 @@ func (j *Journal) entry(ctx context.Context, eventID string) (e Entry, ok bool, 
 	if err == nil {
 		e, err = d.entry()
 	}
+	if err == nil {
+		ok, err = j.standing().has(ctx, e)
+	}
 	if err != nil {
 		return Entry{}, false, fmt.Errorf("look for box %s: %w", eventID, err)
 	}
-	return e, true, nil
+	return e, ok, nil
 }
 
 // cursor is the place of a row: the time and id of its box, and its index.
