@@ -12,6 +12,8 @@ import (
 	"slices"
 	"time"
 
+	"github.com/cenkalti/backoff/v5"
+
 	"marimba/config"
 	"marimba/events"
 	"marimba/events/rules"
@@ -61,7 +63,7 @@ func runAudit(ctx context.Context, args, environ []string) (any, error) {
 		return nil, err
 	}
 	if !result.Agree {
-		return result, fmt.Errorf("the books do not balance: %d checks failed", len(result.Faults))
+		return result, fmt.Errorf("the books do not balance: failed checks: %d", len(result.Faults))
 	}
 	return result, nil
 }
@@ -83,6 +85,7 @@ type ended interface {
 	Dead(ctx context.Context, state journal.ShelfState, contest string) iter.Seq2[journal.DeadLetter, error]
 	DeadList(ctx context.Context, state journal.ShelfState, contest string) iter.Seq2[journal.DeadLetter, error]
 	Vote(ctx context.Context, boxID string, index int) (journal.Row, bool, error)
+	Latest(ctx context.Context, contest string) (int64, error)
 }
 
 // shownCounts is what is shown to the public.
@@ -142,36 +145,73 @@ type side struct {
 }
 
 func newAudit(contests everyContest, topic castVotes, journal ended, counts shownCounts) *audit {
-	return &audit{
-		contests: contests, topic: topic, journal: journal, counts: counts, now: time.Now,
-		ledger: newLedger(), letters: make(map[string]deadBox),
-		accounts: make(map[string]*account), faults: make(faults),
-	}
+	return &audit{contests: contests, topic: topic, journal: journal, counts: counts, now: time.Now}
 }
 
+// triesOfAudit bounds how often an audit begins anew. It does when counts were
+// rebuilt while it read: then it has read of one life in the log, and of another
+// in Redis.
+const triesOfAudit = 5
+
 func (a *audit) run(ctx context.Context) (audited, error) {
-	a.began = a.now()
+	for range triesOfAudit {
+		result, still, err := a.once(ctx)
+		if err != nil || still {
+			return result, err
+		}
+	}
+	return audited{}, fmt.Errorf("the counts were rebuilt %d times while they were audited", triesOfAudit)
+}
+
+// once audits; still is false if counts were rebuilt meanwhile.
+func (a *audit) once(ctx context.Context) (result audited, still bool, err error) {
+	a.began, a.ledger, a.read = a.now(), newLedger(), auditRead{}
+	a.letters, a.accounts, a.faults = make(map[string]deadBox), make(map[string]*account), make(faults)
+	lives, err := a.lives(ctx)
+	if err != nil {
+		return audited{}, false, err
+	}
 	first, err := a.topic.Reach(ctx)
 	if err != nil {
-		return audited{}, err
+		return audited{}, false, err
 	}
 	for _, step := range []func(context.Context) error{a.readLog, a.readDead, a.readCounts} {
 		if err := step(ctx); err != nil {
-			return audited{}, err
+			return audited{}, false, err
 		}
+	}
+	now, err := a.lives(ctx)
+	if err != nil || !maps.Equal(now, lives) {
+		return audited{}, false, err
 	}
 	last, err := a.topic.Reach(ctx)
 	if err != nil {
-		return audited{}, err
+		return audited{}, false, err
 	}
 	if err := a.readCast(ctx, first, last); err != nil {
-		return audited{}, err
+		return audited{}, false, err
 	}
 	for _, id := range slices.Sorted(maps.Keys(a.accounts)) {
 		a.checkIDs(a.accounts[id])
 		a.checkLimits(a.accounts[id])
 	}
-	return a.result(first), nil
+	return a.result(first), true, nil
+}
+
+// lives returns which life the counts of each contest are in.
+func (a *audit) lives(ctx context.Context) (map[string]int64, error) {
+	out := make(map[string]int64)
+	for _, id := range a.contests.IDs() {
+		if a.only != "" && id != a.only {
+			continue
+		}
+		life, err := a.journal.Latest(ctx, id)
+		if err != nil {
+			return nil, err
+		}
+		out[id] = life
+	}
+	return out, nil
 }
 
 func (a *audit) account(contest string) *account {
@@ -220,15 +260,25 @@ func (a *audit) readCounts(ctx context.Context) error {
 		}
 		of := a.account(id)
 		var err error
-		if of.pending, err = a.counts.Pending(ctx, of.contest); err != nil {
+		if of.pending, err = patiently(ctx, a.counts.Pending, of.contest); err != nil {
 			return err
 		}
-		if of.redis.figures, err = a.counts.Figures(ctx, of.contest); err != nil {
+		if of.redis.figures, err = patiently(ctx, a.counts.Figures, of.contest); err != nil {
 			return err
 		}
-		if of.redis.tally, err = a.counts.Tally(ctx, of.contest); err != nil {
+		if of.redis.tally, err = patiently(ctx, a.counts.Tally, of.contest); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// askRedis bounds how often Redis is asked the same: at the height of a contest
+// it may answer later than votes have time for, which an audit has.
+const askRedis = 5
+
+func patiently[T any](ctx context.Context, ask func(context.Context, events.Contest) (T, error), c events.Contest) (T, error) {
+	pause := backoff.NewExponentialBackOff()
+	pause.InitialInterval = 50 * time.Millisecond
+	return backoff.Retry(ctx, func() (T, error) { return ask(ctx, c) }, backoff.WithBackOff(pause), backoff.WithMaxTries(askRedis))
 }

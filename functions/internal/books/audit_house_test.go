@@ -88,6 +88,13 @@ type journalOf struct {
 	entries []journal.Entry
 	letters []journal.DeadLetter
 	read    func() // called when the log has been read; nil: not
+	life    int64
+}
+
+func (o *journalOf) Latest(context.Context, string) (int64, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.life, nil
 }
 
 func (o *journalOf) Append(_ context.Context, e journal.Entry) (string, error) {

@@ -59,6 +59,30 @@ func TestAuditLeavesNewerVotesAside(t *testing.T) {
 	}
 }
 
+// An audit during which counts are rebuilt begins anew: what it has read of the
+// log and what Redis counts then are of two lives. If that does not end, it does.
+func TestAuditOfCountsThatAreRebuilt(t *testing.T) {
+	h := furnish(t)
+	times := 2
+	readings := 0
+	h.journal.read = func() {
+		if readings++; readings <= times {
+			h.server.FlushAll()
+			h.journal.life++
+			return
+		}
+		h.journal.read = nil
+		h.recount()
+	}
+	if result := h.audited(h.audit()); !result.Agree || readings != 3 || result.Read.Entries != 12 {
+		t.Errorf("%d readings, %+v\n%s", readings, result.Read, told(result))
+	}
+	h.journal.read = func() { h.journal.life++ }
+	if result, err := h.audit().run(t.Context()); err == nil || result.Agree || !strings.Contains(err.Error(), "rebuilt") {
+		t.Errorf("without end: %+v, %v", result, err)
+	}
+}
+
 // A vote may be in flight for as long as is allowed, from its receipt or from
 // when it was sent again; and what hangs on it is not held against others.
 func TestAuditAllowsInFlight(t *testing.T) {

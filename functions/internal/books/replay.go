@@ -68,7 +68,10 @@ func runReplay(ctx context.Context, args, environ []string) (any, error) {
 	}
 	defer topics.close()
 	done, err := replay(ctx, shelf, topics, c, time.Now)
-	if err != nil {
+	switch {
+	case err != nil && done.Sent == 0:
+		return nil, err
+	case err != nil:
 		return done, err
 	}
 	return done, done.fault(c)
