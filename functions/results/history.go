@@ -22,11 +22,11 @@ type history interface {
 // How much of the history is shown unless a request says otherwise, and at
 // most. Bands beyond historyBands are added up as others.
 const (
-	recentSeconds = 5 * time.Minute
-	recentMinutes = 2 * time.Hour
-	mostSeconds   = 3 * time.Hour
-	mostMinutes   = 48 * time.Hour
-	historyBands  = 20
+	recentBySecond = 5 * time.Minute
+	recentByMinute = 2 * time.Hour
+	mostBySecond   = 3 * time.Hour
+	mostByMinute   = 48 * time.Hour
+	historyBands   = 20
 )
 
 type historyAnswer struct {
@@ -57,9 +57,9 @@ func (r *results) showHistory(w http.ResponseWriter, req *http.Request) error {
 	}
 	q := parameters(req)
 	step := oneOf(q, "step", "minute", "second")
-	recent, most := recentMinutes, mostMinutes
+	recent, most := recentByMinute, mostByMinute
 	if step == "second" {
-		recent, most = recentSeconds, mostSeconds
+		recent, most = recentBySecond, mostBySecond
 	}
 	from, to := q.time("from"), q.time("to")
 	if to.IsZero() {
