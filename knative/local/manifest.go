@@ -278,6 +278,9 @@ func (s *service) annotate(annotations map[string]string) error {
 			// A target is used as far as target-utilization-percentage, 70 by default.
 			var target float64
 			target, err = strconv.ParseFloat(value, 64)
+			if s.concurrency > 0 {
+				target = min(target, float64(s.concurrency))
+			}
 			s.target = target * defaultUtilization
 		case "window":
 			s.window, err = time.ParseDuration(value)
@@ -312,6 +315,18 @@ func (m *sourceManifest) source() (source, error) {
 	}
 	if s.group == "" || len(s.topics) == 0 {
 		return source{}, errors.New("consumerGroup and topics are needed")
+	}
+	for _, field := range []struct {
+		name, value string
+		known       []string
+	}{
+		{"initialOffset", spec.InitialOffset, []string{"", "latest", "earliest"}},
+		{"ordering", spec.Ordering, []string{"", "ordered", "unordered"}},
+		{"backoffPolicy", spec.Delivery.BackoffPolicy, []string{"linear", "exponential"}},
+	} {
+		if !slices.Contains(field.known, field.value) {
+			return source{}, fmt.Errorf("%s %q is not one of %q", field.name, field.value, field.known)
+		}
 	}
 	if kind := spec.Sink.Ref.Kind; kind != "Service" {
 		return source{}, fmt.Errorf("sink of kind %q, want Service", kind)

@@ -1,6 +1,7 @@
 package local
 
 import (
+	"strings"
 	"testing"
 	"testing/fstest"
 	"time"
@@ -48,7 +49,13 @@ func TestReadRefuses(t *testing.T) {
 		"sink without topic": "kind: KafkaSink\nmetadata: {name: a}\nspec: {topic: t, contentMode: binary}",
 		"source without delivery": "kind: KafkaSource\nmetadata: {name: a}\n" +
 			"spec: {consumerGroup: g, topics: [t], sink: {ref: {kind: Service, name: a}}}",
-		"not YAML": "kind: [",
+		"unknown ordering":      sourceYAML("ordering: sorted"),
+		"unknown initialOffset": sourceYAML("initialOffset: first"),
+		"unknown backoffPolicy": sourceYAML("delivery: {retry: 1, backoffPolicy: random, backoffDelay: PT1S, timeout: PT1S, deadLetterSink: {ref: {kind: KafkaSink, name: d}}}"),
+		"no timeout":            sourceYAML("delivery: {retry: 1, backoffPolicy: linear, backoffDelay: PT1S, deadLetterSink: {ref: {kind: KafkaSink, name: d}}}"),
+		"delay of nothing":      sourceYAML("delivery: {retry: 1, backoffPolicy: linear, backoffDelay: PT0.001S, timeout: PT1S, deadLetterSink: {ref: {kind: KafkaSink, name: d}}}"),
+		"no dead letter sink":   sourceYAML("delivery: {retry: 1, backoffPolicy: linear, backoffDelay: PT1S, timeout: PT1S}"),
+		"not YAML":              "kind: [",
 	} {
 		t.Run(name, func(t *testing.T) {
 			p, err := read(fstest.MapFS{"a.yaml": {Data: []byte(text)}})
@@ -57,5 +64,64 @@ func TestReadRefuses(t *testing.T) {
 			}
 			t.Log(err)
 		})
+	}
+}
+
+// sourceYAML is a KafkaSource that lacks nothing, with more lines of its spec;
+// a line that it has too goes before its own.
+func sourceYAML(more string) string {
+	spec := "  " + more + "\n"
+	for _, line := range []string{
+		"consumerGroup: g", "topics: [t]", "initialOffset: earliest", "ordering: unordered", "sink: {ref: {kind: Service, name: a}}",
+		"delivery: {retry: 1, backoffPolicy: linear, backoffDelay: PT1S, timeout: PT1S, deadLetterSink: {ref: {kind: KafkaSink, name: d}}}",
+	} {
+		if name, _, _ := strings.Cut(line, ":"); !strings.HasPrefix(more, name+":") {
+			spec += "  " + line + "\n"
+		}
+	}
+	return `
+kind: KafkaTopic
+metadata: {name: t}
+spec: {partitions: 1, replicas: 1}
+---
+kind: KafkaSink
+metadata: {name: d}
+spec: {topic: t, contentMode: binary}
+---
+kind: Service
+metadata: {name: a}
+spec: {template: {spec: {containers: [{image: a}]}}}
+---
+kind: KafkaSource
+metadata: {name: a}
+spec:
+` + spec
+}
+
+// What is refused above is refused for what it says, and not for what is around
+// it.
+func TestReadTakesWhatLacksNothing(t *testing.T) {
+	if _, err := read(fstest.MapFS{"a.yaml": {Data: []byte(sourceYAML("ordering: ordered"))}}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// The target is the smaller of what the annotation and the hard limit say, and
+// used to 70 %, as Knative does.
+func TestTarget(t *testing.T) {
+	for spec, want := range map[string]float64{
+		"spec: {containers: [{image: a}]}":                                                                                              70,
+		"spec: {containerConcurrency: 10, containers: [{image: a}]}":                                                                    7,
+		"metadata: {annotations: {autoscaling.knative.dev/target: \"50\"}}, spec: {containers: [{image: a}]}":                           35,
+		"metadata: {annotations: {autoscaling.knative.dev/target: \"50\"}}, spec: {containerConcurrency: 10, containers: [{image: a}]}": 7,
+		"metadata: {annotations: {autoscaling.knative.dev/target: \"5\"}}, spec: {containerConcurrency: 10, containers: [{image: a}]}":  3.5,
+	} {
+		p, err := read(fstest.MapFS{"a.yaml": {Data: []byte("kind: Service\nmetadata: {name: a}\nspec: {template: {" + spec + "}}")}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := p.services[0].target; got != want {
+			t.Errorf("%s: target %g, want %g", spec, got, want)
+		}
 	}
 }
