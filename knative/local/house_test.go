@@ -19,6 +19,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"testing/fstest"
@@ -230,6 +231,69 @@ func TestKilledAndStartedAgain(t *testing.T) {
 	}
 	if n := recordsIn(t, s.Addresses().Kafka, "votes"); n != events {
 		t.Errorf("%d records in Kafka, want %d", n, events)
+	}
+}
+
+// What Kafka has acknowledged is there after a kill, also one in the middle of
+// writing, and again after the next one.
+func TestAcknowledgedSurvivesKills(t *testing.T) {
+	p := housePlan{Data: t.TempDir(), Bin: binaries(t), Manifests: strings.Split(lineYAML, "---")[0]}
+	var mu sync.Mutex
+	acknowledged := map[string]bool{}
+	var closing sync.WaitGroup
+	defer closing.Wait()
+	for life := range 4 {
+		cmd, keys := p.run(t)
+		client, err := kgo.NewClient(seeds(keys.Kafka), kgo.ProducerLinger(0), kgo.AllowIdempotentProduceCancellation())
+		if err != nil {
+			t.Fatal(err)
+		}
+		more := 500
+		enough := make(chan struct{})
+		ctx, stop := context.WithCancel(t.Context())
+		go func() {
+			for n := 0; ctx.Err() == nil; n++ {
+				rec := anEvent(fmt.Sprintf("%d-%d", life, n))
+				rec.Partition = 0
+				client.Produce(ctx, rec, func(rec *kgo.Record, err error) {
+					mu.Lock()
+					defer mu.Unlock()
+					if err == nil {
+						acknowledged[headersOf(rec)["ce_id"]] = true
+						if more--; more == 0 {
+							close(enough)
+						}
+					}
+				})
+			}
+		}()
+		select {
+		case <-enough:
+		case <-limit(t).Done():
+			t.Fatal("too few records were acknowledged")
+		}
+		if err := cmd.Process.Kill(); err != nil {
+			t.Fatal(err)
+		}
+		_ = cmd.Wait()
+		stop()
+		closing.Go(client.Close) // takes a second to give up
+	}
+	s := startOn(t, p.options())
+	client, err := kgo.NewClient(seeds(s.Addresses().Kafka), kgo.ConsumeTopics("votes"), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	mu.Lock() // what is not acknowledged by now will not be
+	defer mu.Unlock()
+	total := len(acknowledged)
+	for ctx := limit(t); len(acknowledged) > 0; {
+		fetches := client.PollFetches(ctx)
+		if err := fetches.Err(); err != nil {
+			t.Fatalf("%d of %d acknowledged records are lost: %v", len(acknowledged), total, err)
+		}
+		fetches.EachRecord(func(rec *kgo.Record) { delete(acknowledged, headersOf(rec)["ce_id"]) })
 	}
 }
 
