@@ -57,7 +57,8 @@ func (d *Desk) Admit(reading *events.Reading, b events.Ballot) (contest string, 
 }
 
 // Judge applies the contest's rules to a vote that has been read, and sets its
-// voter key. It is early feedback: screen judges again, and decides.
+// voter key and its time of receipt, which it keeps: a vote that is admitted here
+// is in time. The rest is early feedback: screen judges again, and decides.
 func (d *Desk) Judge(contest, voter string, v *events.Vote) *events.Refusal {
 	judge := d.judges.For(contest)
 	if judge == nil {
@@ -66,6 +67,6 @@ func (d *Desk) Judge(contest, voter string, v *events.Vote) *events.Refusal {
 	if voter != "" {
 		v.VoterKey = d.keys.Key(contest, voter)
 	}
-	v.At = d.now()
+	v.At = d.now().UTC().Truncate(time.Millisecond)
 	return judge.Judge(v)
 }

@@ -85,14 +85,15 @@ func NewCaster(send sender, function string, timeout time.Duration) *Caster {
 
 // Cast returns the votes' receipts, in their order, when Kafka has all of them.
 //
-// It sets the votes' ids where they have none, and their time of receipt, also
-// when it fails: the ids make a retry safe. The contest must be one that
-// exists. ErrBusy means that nothing was cast; ErrUnavailable that some of the
-// votes may have been.
+// It sets the votes' ids and times of receipt where they have none, also when it
+// fails: the ids make a retry safe. The contest must be one that exists. ErrBusy
+// means that nothing was cast; ErrUnavailable that some of the votes may have been.
 func (c *Caster) Cast(ctx context.Context, contest string, channel events.Channel, votes []events.Vote) ([]Receipt, error) {
 	at := c.now().UTC().Truncate(time.Millisecond)
 	for i := range votes {
-		votes[i].At = at
+		if votes[i].At.IsZero() {
+			votes[i].At = at
+		}
 		if votes[i].ID == "" {
 			id, err := uuid.NewV7()
 			if err != nil {
