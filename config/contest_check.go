@@ -28,6 +28,7 @@ func (f *contestFile) check(id string) []fault {
 	c.amendments(f)
 	c.counting(f)
 	c.roster(f)
+	c.rules(f)
 	return c.faults
 }
 

@@ -34,11 +34,13 @@ type contestFile struct {
 		Mode  at[events.LimitMode] `yaml:"mode"`
 		Votes at[int64]            `yaml:"votes"`
 	} `yaml:"limit"`
-	Points   []at[int64]         `yaml:"points"`
-	Standing at[events.Metric]   `yaml:"standing"`
-	TieBreak []at[events.Metric] `yaml:"tie_break"`
-	MeanFrom at[int64]           `yaml:"mean_from"`
-	Shards   at[int]             `yaml:"shards"`
+	Points      []at[int64]         `yaml:"points"`
+	Standing    at[events.Metric]   `yaml:"standing"`
+	TieBreak    []at[events.Metric] `yaml:"tie_break"`
+	MeanFrom    at[int64]           `yaml:"mean_from"`
+	Shards      at[int]             `yaml:"shards"`
+	Rules       at[string]          `yaml:"rules"`
+	RulesSHA256 at[string]          `yaml:"rules_sha256"`
 }
 
 type amendmentEntry struct {
@@ -148,6 +150,7 @@ func (f *contestFile) contest() events.Contest {
 		TieBreak:      values(f.TieBreak),
 		MeanFrom:      f.MeanFrom.or(defaultMeanFrom),
 		Shards:        f.Shards.or(defaultShards),
+		Rules:         events.Module{File: f.Rules.value, SHA256: f.RulesSHA256.value},
 		Bands:         make([]events.Band, len(f.Bands)),
 	}
 	for i, b := range f.Bands {

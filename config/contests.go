@@ -97,6 +97,9 @@ func readRoll(files fs.FS, dir string, known *Roll, strange bool) (*Roll, error)
 		contest, ok := known.Contest(id)
 		if !ok || contest.Revision != revision(data) {
 			contest, err = readContest(name, id, data, strange)
+			if err == nil {
+				err = readRules(files, dir, &contest)
+			}
 		}
 		if err != nil {
 			faults = append(faults, err)

@@ -95,6 +95,9 @@ type Contest struct {
 	// MeanFrom is how many votes a band needs before its mean is shown or
 	// orders the board.
 	MeanFrom int64
+	// Rules is the contest's own module of rules, if it has one. It is asked about
+	// the votes that all the above admits.
+	Rules Module
 	// Shards is how many Redis key sets the counts are spread over. It must not
 	// change while a contest has votes, except by a recount.
 	Shards int
@@ -110,6 +113,13 @@ func (c Contest) PhaseAt(t time.Time) Phase {
 		return Closed
 	}
 	return Open
+}
+
+// Module is rules in WebAssembly; events/rules tells their form.
+type Module struct {
+	File   string // beside the contest's
+	SHA256 string // of Code, in hexadecimal digits
+	Code   []byte
 }
 
 // Limit bounds how many votes of one voter count. It applies to votes that

@@ -50,6 +50,7 @@ const (
 	VoterMissing   Code = "voter_missing"
 	TooEarly       Code = "too_early"
 	TooLate        Code = "too_late"
+	RuleBroken     Code = "rule_broken" // a rule of the contest's own, which tells it
 )
 
 // Codes for a request that cannot be answered as it stands, whatever it holds.
