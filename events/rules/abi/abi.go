@@ -142,6 +142,11 @@ func (m *module) check() error {
 	if len(m.imports) > 0 {
 		return fmt.Errorf("imports %s: a module is given nothing by its host", m.imports[0])
 	}
+	for _, t := range m.functions {
+		if uint64(t) >= uint64(len(m.types)) {
+			return fmt.Errorf("has a function of type %d, and no such type", t)
+		}
+	}
 	memory, ok := m.exports["memory"]
 	if !ok || memory.kind != aMemory || len(m.memories) != 1 {
 		return errors.New("does not export its one memory as memory")
@@ -175,8 +180,5 @@ func (m *module) signatureOf(e export) *signature {
 	if e.kind != aFunction || uint64(e.index) >= uint64(len(m.functions)) {
 		return nil
 	}
-	if t := m.functions[e.index]; uint64(t) < uint64(len(m.types)) {
-		return m.types[t]
-	}
-	return nil
+	return m.types[m.functions[e.index]]
 }

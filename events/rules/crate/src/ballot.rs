@@ -253,8 +253,10 @@ impl<'a> Sheet<'a> {
         clean("album", decode(&self.raw(Field::Album), &mut room), MAX_ALBUM, out)?;
         out.set_u32(head + 32, (out.len() - from) as u32);
 
-        let year = read_year(decode(&self.raw(Field::Year), &mut room)).map_err(|code| refuse(out, code, b"year", &[]))?;
-        let rank = read_rank(decode(&self.raw(Field::Rank), &mut room)).map_err(|code| refuse(out, code, b"rank", &[]))?;
+        let year =
+            read_year(decode(&self.raw(Field::Year), &mut room)).map_err(|code| refuse(out, code, b"year", &[]))?;
+        let rank =
+            read_rank(decode(&self.raw(Field::Rank), &mut room)).map_err(|code| refuse(out, code, b"rank", &[]))?;
 
         // The id and the contest are checked before the voter, and stand behind it.
         let id = self.raw(Field::Id);

@@ -166,9 +166,7 @@ pub fn first_char(bytes: &[u8]) -> Option<(u32, usize)> {
             let low = if lead == 0xf0 { 0x90 } else { 0x80 };
             let high = if lead == 0xf4 { 0x8f } else { 0xbf };
             match (tail(1, low, high), tail(2, 0x80, 0xbf), tail(3, 0x80, 0xbf)) {
-                (Some(b), Some(c), Some(d)) => {
-                    Some((u32::from(lead & 0x07) << 18 | b << 12 | c << 6 | d, 4))
-                }
+                (Some(b), Some(c), Some(d)) => Some((u32::from(lead & 0x07) << 18 | b << 12 | c << 6 | d, 4)),
                 _ => None,
             }
         }

@@ -6,7 +6,7 @@ use crate::bytes::Buf;
 use crate::json::{decode, Fault, Json, Kind};
 use crate::roster::{Builder, Roster, Size, MAX_FOLDED};
 use crate::text::fold;
-use crate::time;
+use crate::time::{self, Time};
 
 /// Stands for an album that is not in the roster.
 pub const NO_ALBUM: u32 = u32::MAX;
@@ -29,8 +29,8 @@ struct Terms {
     rank_max: i32, // hundredths
     year_min: i32,
     year_max: i32, // 0 is the year after the vote's receipt
-    opens_at: Option<i64>,
-    closes_at: Option<i64>,
+    opens_at: Option<Time>,
+    closes_at: Option<Time>,
 }
 
 /// What is wrong with a contest, and how far it was read.
@@ -47,9 +47,17 @@ pub struct Scratch {
     folded: [u8; MAX_FOLDED],
 }
 
+impl Default for Scratch {
+    fn default() -> Self {
+        Scratch::new()
+    }
+}
+
 impl Scratch {
     /// Empty room.
-    pub const NEW: Scratch = Scratch { text: [0; MAX_TEXT], folded: [0; MAX_FOLDED] };
+    pub const fn new() -> Self {
+        Scratch { text: [0; MAX_TEXT], folded: [0; MAX_FOLDED] }
+    }
 }
 
 /// Returns how much room a contest needs beside its text.
@@ -88,11 +96,11 @@ impl<'a> Contest<'a> {
     /// does not have the band.
     fn spelling(&self, vote: &Ballot, scratch: &mut Scratch, answer: &mut Buf) -> Result<Option<(u32, u32)>, Refused> {
         let terms = &self.terms;
-        if let Some(opens_at) = terms.opens_at.filter(|&t| vote.at < t) {
-            return Err(refuse(answer, "too_early", b"", &[("opens_at", Value::Time(opens_at))]));
+        if let Some(opens_at) = terms.opens_at.filter(|t| t.is_after(vote.at)) {
+            return Err(refuse(answer, "too_early", b"", &[("opens_at", Value::Time(opens_at.at))]));
         }
-        if let Some(closes_at) = terms.closes_at.filter(|&t| vote.at >= t) {
-            return Err(refuse(answer, "too_late", b"", &[("closes_at", Value::Time(closes_at))]));
+        if let Some(closes_at) = terms.closes_at.filter(|t| !t.is_after(vote.at)) {
+            return Err(refuse(answer, "too_late", b"", &[("closes_at", Value::Time(closes_at.at))]));
         }
         let found = self.find(vote, scratch, answer)?;
         let year_max = match terms.year_max {
@@ -211,7 +219,13 @@ fn read_band(json: &mut Json, scratch: &mut Scratch, roster: &mut Builder) -> Re
     Ok(())
 }
 
-fn read_album(json: &mut Json, scratch: &mut Scratch, roster: &mut Builder, band: u32, album: u32) -> Result<(), Fault> {
+fn read_album(
+    json: &mut Json,
+    scratch: &mut Scratch,
+    roster: &mut Builder,
+    band: u32,
+    album: u32,
+) -> Result<(), Fault> {
     json.open(b'{')?;
     while let Some(key) = json.member()? {
         match key.raw {
@@ -228,7 +242,13 @@ fn read_album(json: &mut Json, scratch: &mut Scratch, roster: &mut Builder, band
     Ok(())
 }
 
-fn read_title(json: &mut Json, scratch: &mut Scratch, roster: &mut Builder, band: u32, album: u32) -> Result<(), Fault> {
+fn read_title(
+    json: &mut Json,
+    scratch: &mut Scratch,
+    roster: &mut Builder,
+    band: u32,
+    album: u32,
+) -> Result<(), Fault> {
     let (title, mut folded) = text(json, scratch)?;
     roster.album_spelling(band, album, title, &mut folded).ok_or(NO_TEXT)
 }
@@ -272,15 +292,13 @@ fn hundredths(json: &mut Json) -> Result<i32, Fault> {
     crate::ballot::hundredths(json.number()?).and_then(|n| i32::try_from(n).ok()).ok_or(NOT_EXPECTED)
 }
 
-/// Reads a time, rounded up to a millisecond; null is none. A vote's time is a
-/// whole number of them, so it is before both or before neither.
-fn time_of(json: &mut Json) -> Result<Option<i64>, Fault> {
+/// Reads a time; null is none.
+fn time_of(json: &mut Json) -> Result<Option<Time>, Fault> {
     if json.peek() == Kind::Null {
         json.literal()?;
         return Ok(None);
     }
     let s = json.string()?;
     let time = if s.escaped { None } else { time::read(s.raw) };
-    let time = time.ok_or("a time must be as RFC 3339 has it")?;
-    Ok(Some(time.at + i64::from(time.within)))
+    time.map(Some).ok_or("a time must be as RFC 3339 has it")
 }

@@ -18,7 +18,7 @@ use crate::contest::{self, Contest, NoContest, Scratch};
 const PAGE: usize = 64 << 10;
 
 static mut CONTEST: Option<Contest<'static>> = None;
-static mut SCRATCH: Scratch = Scratch::NEW;
+static mut SCRATCH: Scratch = Scratch::new();
 static mut ANSWER: [u8; ROOM] = [0; ROOM];
 
 /// Where the host writes what it asks about, and how much fits there. As much

@@ -13,6 +13,13 @@ pub struct Time {
     pub within: bool,
 }
 
+impl Time {
+    /// Whether it is later than a whole millisecond.
+    pub fn is_after(self, at: i64) -> bool {
+        self.at > at || self.at == at && self.within
+    }
+}
+
 /// Reads a time as RFC 3339 has it, in capitals, and as Go's time.Parse takes
 /// it, which is a little more: hours of one digit, fractions behind a comma.
 pub fn read(text: &[u8]) -> Option<Time> {

@@ -43,7 +43,8 @@ pub struct Refusal {
 pub fn judge(vote: &Vote) -> Result<(), Refusal> {
     let words = || vote.album.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
     let live = words().any(|word| word.eq_ignore_ascii_case("live") || word.eq_ignore_ascii_case("unplugged"));
-    let en_vivo = words().zip(words().skip(1)).any(|(a, b)| a.eq_ignore_ascii_case("en") && b.eq_ignore_ascii_case("vivo"));
+    let en_vivo =
+        words().zip(words().skip(1)).any(|(a, b)| a.eq_ignore_ascii_case("en") && b.eq_ignore_ascii_case("vivo"));
     if live || en_vivo {
         return Err(Refusal {
             field: "album",
