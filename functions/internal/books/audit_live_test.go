@@ -114,11 +114,28 @@ func TestAuditAllowsInFlight(t *testing.T) {
 		}
 	}
 
+	// A vote that waits may be why another is over the limit.
+	first, second := vote("3"), vote("4")
+	first.VoterKey, second.VoterKey = []byte("ana"), []byte("ana")
+	holding, over := h.box("each", events.ByHTTP, first), h.box("each", events.ByHTTP, second)
+	h.cast(holding)
+	h.cast(over)
+	if err := restoreOne(h, holding); err != nil {
+		t.Fatal(err)
+	}
+	h.carry(over)
+	a := h.audit()
+	a.young = time.Hour
+	if result := h.audited(a); !result.Agree || result.Contests[0].Total.OverLimit != 1 || result.InFlight != 2 {
+		t.Errorf("in flight %d, faults\n%s", result.InFlight, told(result))
+	}
+	h.carry(holding)
+
 	old := h.box("free", events.ByHTTP, events.Vote{Name: "La Tona", At: noon})
 	h.cast(old)
 	letter := h.bury(events.TypeCast, old)
 	letter.State, letter.ReplayedAt = journal.Replayed, noon.Add(59*time.Minute+55*time.Second)
-	a := h.audit()
+	a = h.audit()
 	a.young = 20 * time.Second
 	if result := h.audited(a); !result.Agree || result.InFlight != 2 {
 		t.Errorf("sent again: in flight %d, faults\n%s", result.InFlight, told(result))

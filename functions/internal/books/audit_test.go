@@ -62,6 +62,22 @@ func TestAuditOfBooksThatBalance(t *testing.T) {
 	}
 }
 
+// Of votes of one voter in one millisecond it is for Redis to say which counts:
+// whichever it is, the books balance.
+func TestAuditOfVotesAtOnce(t *testing.T) {
+	h := newHouse(t)
+	for i := range 8 {
+		b := h.box("latest", events.ByHTTP, events.Vote{Name: fmt.Sprint("Band ", i), VoterKey: []byte("ana")})
+		h.cast(b)
+		h.carry(b)
+	}
+	result := h.audited(h.audit())
+	total := result.Contests[0].Total
+	if !result.Agree || total.Counted+total.OverLimit != 8 || total.OverLimit == 0 || result.Contests[0].Board.Votes != (threefold{1, 1, 1}) {
+		t.Errorf("%+v\n%s", result.Contests, told(result))
+	}
+}
+
 // entryOf returns a document of the log that a corruption may change.
 func (h *house) entryOf(id string) *journal.Entry {
 	h.t.Helper()
@@ -100,6 +116,9 @@ func TestAuditNamesEachFault(t *testing.T) {
 		{"a vote is lost on the way", func(h *house) {
 			h.cast(h.box("free", events.ByHTTP, events.Vote{Name: "La Tona"}))
 		}, []check{inFlight}, "box-13.0, received at 2026-11-24 12:00:00.000"},
+		{"a vote of a clock that is ahead is lost", func(h *house) {
+			h.cast(h.box("free", events.ByHTTP, events.Vote{Name: "La Tona", At: noon.Add(2 * time.Hour)}))
+		}, []check{inFlight}, "box-13.0"},
 		{"a document of the log is lost", func(h *house) {
 			h.journal.entries = slices.DeleteFunc(h.journal.entries, func(e journal.Entry) bool { return e.ID == "box-2/refused" })
 		}, []check{inFlight}, "box-2.0"},
@@ -226,6 +245,8 @@ func TestAuditNamesEachFault(t *testing.T) {
 		{"Redis has lost all", func(h *house) { h.server.FlushAll() }, []check{boardsDiffer, figuresDiffer}, "0 in Redis"},
 		{"a figure is wrong", func(h *house) { h.server.HIncrBy("marimba:{each:0}:figures", "http:over_limit", -1) },
 			[]check{figuresDiffer}, "http over_limit: 1 in Redis, 2 in the log"},
+		{"a figure is too high", func(h *house) { h.server.HIncrBy("marimba:{each:0}:figures", "http:counted", 1) },
+			[]check{figuresDiffer}, "http counted: 3 in Redis, 2 in the log"},
 		{"a reason is wrong", func(h *house) { h.server.HIncrBy("marimba:{nowhere:0}:reasons", "too_late", 1) },
 			[]check{figuresDiffer}, "refused for too_late: 1 in Redis, 0 in the log"},
 		{"the replaced are wrong", func(h *house) { h.server.HIncrBy("marimba:{latest:0}:figures", "replaced", 1) },
