@@ -51,6 +51,8 @@ func bare(no *events.Refusal) *status.Status {
 		code = codes.NotFound
 	case events.TooEarly, events.TooLate:
 		code = codes.FailedPrecondition
+	case events.Unavailable: // the rules gave no answer
+		code = codes.Unavailable
 	}
 	return status.New(code, no.Error())
 }

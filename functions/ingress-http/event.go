@@ -19,6 +19,7 @@ import (
 
 	"marimba/events"
 	"marimba/events/votefile"
+	"marimba/functions/internal/desk"
 )
 
 // eventTypes are the media types of events. In binary mode an event has that of
@@ -62,7 +63,7 @@ func (h *ingress) castEvents(w http.ResponseWriter, req *http.Request) error {
 	in.taker = h.byEvent
 	in.bare = req.Header.Get("Accept") == ""
 	if !isArray(e.Data()) {
-		b, no := votefile.One(e.Data(), false)
+		b, no := desk.Read(e.Data(), false)
 		body.done()
 		if no != nil {
 			return no
@@ -171,7 +172,7 @@ func ballotOf(raw jsontext.Value) (events.Ballot, *events.Refusal) {
 	if no != nil {
 		return events.Ballot{}, no
 	}
-	b, no := votefile.One(e.Data(), false)
+	b, no := desk.Read(e.Data(), false)
 	if no == nil {
 		no = in.name(&b, in.id)
 	}

@@ -117,7 +117,7 @@ func TestBadEvents(t *testing.T) {
 		{"broken data", "{", binary(), 400, events.BodyMalformed, ""},
 		{"no such contest", vote, binary("Ce-Subject: nowhere"), 422, events.ContestUnknown, "contest"},
 		{"a subject that is no contest", vote, binary("Ce-Subject: votes/1"), 422, events.NameMalformed, "contest"},
-		{"two contests", `{"contest":"default","name":"Alux"}`, binary("Ce-Subject: rock"), 422, events.ContestDiffers, "contest"},
+		{"two contests", `{"contest":"default","name":"Alux","year":1982,"rank":1}`, binary("Ce-Subject: rock"), 422, events.ContestDiffers, "contest"},
 		{"refused", `{"name":"Nobody","album":"x","year":1982,"rank":1}`, binary("Ce-Subject: rock"), 422, events.BandUnknown, "name"},
 		{"our own", vote, binary("Ce-Type: " + events.TypeCast), 422, events.EventTypeUnknown, "type"},
 		{"our own, accepted", vote, binary("Ce-Type: " + events.TypeAccepted), 422, events.EventTypeUnknown, "type"},

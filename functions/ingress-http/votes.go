@@ -10,6 +10,7 @@ import (
 
 	"marimba/events"
 	"marimba/events/votefile"
+	"marimba/functions/internal/desk"
 	"marimba/functions/internal/publish"
 )
 
@@ -121,7 +122,7 @@ func (h *ingress) castOld(w http.ResponseWriter, req *http.Request, t taker) err
 func (h *ingress) cast(w http.ResponseWriter, req *http.Request, in *hand, format votefile.Format, body *body) error {
 	data := body.Bytes()
 	if format == votefile.JSON && !isArray(data) {
-		b, no := votefile.One(data, in.strict)
+		b, no := desk.Read(data, in.strict)
 		body.done()
 		if no != nil {
 			return no

@@ -50,7 +50,11 @@ func TestResultsOfRealCounts(t *testing.T) {
 			v.ID = fmt.Sprint("vote-", i)
 		}
 		v.At, v.Index = now, i
-		if no := judge.Judge(&v); no != nil {
+		no, err := judge.Judge(&v)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if no != nil {
 			v.Reason = no.Code
 			refused.Votes = append(refused.Votes, v)
 			continue

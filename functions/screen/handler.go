@@ -41,7 +41,9 @@ func (s *screen) handle(ctx context.Context, e event.Event) error {
 	for _, v := range box.Votes {
 		no := events.Refuse(events.ContestUnknown, "contest", "contest", box.Contest)
 		if judge != nil {
-			no = judge.Judge(&v)
+			if no, err = judge.Judge(&v); err != nil {
+				return err // the whole box is judged again later: half of one is none
+			}
 		}
 		if no != nil {
 			v.Reason, v.Field = no.Code, no.Field

@@ -238,15 +238,18 @@ func (of *account) row(channel events.Channel) *auditRow {
 }
 
 // judged says what the rules make of a vote that was cast: as screen does.
-func (of *account) judged(v events.Vote) events.Vote {
+func (of *account) judged(v events.Vote) (events.Vote, error) {
 	no := events.Refuse(events.ContestUnknown, "contest", "contest", of.contest.ID)
 	if of.judge != nil {
-		no = of.judge.Judge(&v)
+		var err error
+		if no, err = of.judge.Judge(&v); err != nil {
+			return events.Vote{}, err
+		}
 	}
 	if no != nil {
 		v.Reason, v.Field = no.Code, no.Field
 	}
-	return v
+	return v, nil
 }
 
 // readCounts reads what Redis says. What is decided and not in the log yet is

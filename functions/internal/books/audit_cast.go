@@ -35,7 +35,9 @@ func (a *audit) readCast(ctx context.Context, first, last reach) error {
 				continue
 			}
 			if a.only == "" || rec.box.Contest == a.only {
-				a.castBox(ctx, rec, part.newer)
+				if err := a.castBox(ctx, rec, part.newer); err != nil {
+					return err
+				}
 			}
 		}
 	}
@@ -44,7 +46,7 @@ func (a *audit) readCast(ctx context.Context, first, last reach) error {
 }
 
 // castBox holds a box that was cast against the log.
-func (a *audit) castBox(ctx context.Context, rec castRecord, newer bool) {
+func (a *audit) castBox(ctx context.Context, rec castRecord, newer bool) error {
 	b := rec.box
 	of := a.account(b.Contest)
 	id, digest := a.ledger.id(b.ID), a.ledger.recordDigest(rec.value)
@@ -53,7 +55,7 @@ func (a *audit) castBox(ctx context.Context, rec castRecord, newer bool) {
 		if in.record != digest { // else it was sent again
 			a.faults.tell(castChanged, b.Contest, len(b.Votes), "box %s, again at partition %d, offset %d", b.ID, rec.partition, rec.offset)
 		}
-		return
+		return nil
 	}
 	in.record = digest
 	a.ledger.boxes[id] = in
@@ -71,7 +73,10 @@ func (a *audit) castBox(ctx context.Context, rec castRecord, newer bool) {
 		}
 		met[v.Index] = true
 		a.read.Votes++
-		judged := of.judged(*v)
+		judged, err := of.judged(*v)
+		if err != nil {
+			return err
+		}
 		number := a.places[v.Index]
 		a.places[v.Index] = 0
 		if number == 0 {
@@ -85,6 +90,7 @@ func (a *audit) castBox(ctx context.Context, rec castRecord, newer bool) {
 	}
 	_ = of.cast.Add(recount, states) // as many states as votes
 	a.displace(b.Contest, b.ID, in)
+	return nil
 }
 
 // place notes where the ledger has the votes of a box.

@@ -197,10 +197,14 @@ func carry(ctx context.Context, contests roll, store *counts.Store, log keeper, 
 func judge(contests roll, b events.Box) map[string]events.Box {
 	c, known := contests.Contest(b.Contest)
 	out := map[string]events.Box{}
+	ready := rules.New(c)
 	for _, v := range b.Votes {
 		no := events.Refuse(events.ContestUnknown, "contest")
 		if known {
-			no = rules.New(c).Judge(&v)
+			var err error
+			if no, err = ready.Judge(&v); err != nil {
+				panic(err) // the house's own rules always answer
+			}
 		}
 		outcome := "/accepted"
 		if no != nil {

@@ -4,9 +4,11 @@
 package desk
 
 import (
+	"log/slog"
 	"time"
 
 	"marimba/events"
+	"marimba/events/rules"
 	"marimba/functions/internal/judges"
 )
 
@@ -40,6 +42,18 @@ func unknown(contest string) *events.Refusal {
 	return events.Refuse(events.ContestUnknown, "contest", "contest", contest)
 }
 
+// Read returns the ballot that one vote in JSON is, or why it is none: the bytes
+// of whoever sends some are read in a sandbox. A strict reader refuses fields
+// that are not known, and numbers where a text belongs.
+func Read(data []byte, strict bool) (events.Ballot, *events.Refusal) {
+	b, no, err := rules.Read(data, strict)
+	if err != nil {
+		slog.Error("vote not read", "error", err)
+		return events.Ballot{}, events.Refuse(events.Unavailable, "")
+	}
+	return b, no
+}
+
 // Admit returns the vote that a ballot holds and the contest it is for, or why
 // it is refused. A ballot that names no contest is for the default one.
 func (d *Desk) Admit(reading *events.Reading, b events.Ballot) (contest string, v events.Vote, no *events.Refusal) {
@@ -58,7 +72,9 @@ func (d *Desk) Admit(reading *events.Reading, b events.Ballot) (contest string, 
 
 // Judge applies the contest's rules to a vote that has been read, and sets its
 // voter key and its time of receipt, which it keeps: a vote that is admitted here
-// is in time. The rest is early feedback: screen judges again, and decides.
+// is in time. The rest is early feedback: screen judges again, and decides. If the
+// rules give no answer the refusal is events.Unavailable, and the one that may be
+// another when the vote is handed in again.
 func (d *Desk) Judge(contest, voter string, v *events.Vote) *events.Refusal {
 	judge := d.judges.For(contest)
 	if judge == nil {
@@ -68,5 +84,10 @@ func (d *Desk) Judge(contest, voter string, v *events.Vote) *events.Refusal {
 		v.VoterKey = d.keys.Key(contest, voter)
 	}
 	v.At = d.now().UTC().Truncate(time.Millisecond)
-	return judge.Judge(v)
+	no, err := judge.Judge(v)
+	if err != nil {
+		slog.Error("vote not judged", "contest", contest, "error", err)
+		return events.Refuse(events.Unavailable, "")
+	}
+	return no
 }

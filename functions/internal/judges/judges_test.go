@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"marimba/events"
+	"marimba/events/rules"
 )
 
 // changing is a contest that changes while votes for it are judged.
@@ -37,6 +38,15 @@ func voteAt(at time.Time) events.Vote {
 	return events.Vote{Name: "Trébol", Year: 1999, Rank: 100, At: at}
 }
 
+func judged(t *testing.T, r *rules.Rules, v *events.Vote) *events.Refusal {
+	t.Helper()
+	no, err := r.Judge(v)
+	if err != nil {
+		t.Error(err)
+	}
+	return no
+}
+
 // A vote is judged by the contest as it stands when it is judged; the rules are
 // made ready once for each revision.
 func TestJudgesFollowTheContest(t *testing.T) {
@@ -44,14 +54,14 @@ func TestJudgesFollowTheContest(t *testing.T) {
 	j := Of(contests)
 	first := j.For("show")
 	v := voteAt(closes)
-	if no := first.Judge(&v); no == nil || no.Code != events.TooLate || no.Params["closes_at"] != "2026-11-24T12:00:00Z" {
+	if no := judged(t, first, &v); no == nil || no.Code != events.TooLate || no.Params["closes_at"] != "2026-11-24T12:00:00Z" {
 		t.Errorf("a late vote is answered %+v", no)
 	}
 	if j.For("show") != first {
 		t.Error("the rules are made ready twice")
 	}
 	contests.become("2", closes.Add(time.Hour))
-	if no := j.For("show").Judge(&v); no != nil {
+	if no := judged(t, j.For("show"), &v); no != nil {
 		t.Errorf("after an extension the vote is answered %v", no)
 	}
 	if j.For("nowhere") != nil {
@@ -72,7 +82,7 @@ func TestJudgesWhileTheContestChanges(t *testing.T) {
 		all.Go(func() {
 			for range 500 {
 				v := voteAt(closes.Add(-time.Second))
-				if no := j.For("show").Judge(&v); no != nil {
+				if no := judged(t, j.For("show"), &v); no != nil {
 					t.Errorf("a vote that is in time by each revision is answered %v", no)
 				}
 			}
@@ -84,7 +94,7 @@ func TestJudgesWhileTheContestChanges(t *testing.T) {
 	all.Wait()
 	contests.become("last", closes.Add(-time.Hour))
 	v := voteAt(closes)
-	if no := j.For("show").Judge(&v); no == nil || no.Params["closes_at"] != "2026-11-24T11:00:00Z" {
+	if no := judged(t, j.For("show"), &v); no == nil || no.Params["closes_at"] != "2026-11-24T11:00:00Z" {
 		t.Errorf("in the end it is answered %+v", no)
 	}
 }
