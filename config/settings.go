@@ -8,6 +8,7 @@ import (
 
 // Server is what each function is told about itself.
 type Server struct {
+	Host     string     `env:"HOST"`                   // to listen at; empty: all of the machine's, as in a pod
 	Port     int        `env:"PORT" envDefault:"8080"` // 0 picks a free one
 	LogLevel slog.Level `env:"LOG_LEVEL" envDefault:"info"`
 }

@@ -22,7 +22,7 @@ func run(ctx context.Context, environ []string) error {
 	if err != nil {
 		return err
 	}
-	lis, err := serve.Socket(cfg.Port)
+	lis, err := serve.Socket(cfg.Server)
 	if err != nil {
 		return err
 	}

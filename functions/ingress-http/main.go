@@ -46,5 +46,5 @@ func run(ctx context.Context, environ []string) error {
 		publish.NewCaster(producer, "ingress-http", cfg.DeliveryTimeout+time.Second),
 		votes,
 	)
-	return serve.HTTP(ctx, cfg.Port, h.routes(), producer.Close, votes.close)
+	return serve.HTTP(ctx, cfg.Server, h.routes(), producer.Close, votes.close)
 }

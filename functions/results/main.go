@@ -31,5 +31,5 @@ func run(ctx context.Context, environ []string) error {
 		return err
 	}
 	r := newResults(ctx, contests, store, log, cfg.Token)
-	return serve.HTTP(ctx, cfg.Port, r.routes(), log.Close, store.Close)
+	return serve.HTTP(ctx, cfg.Server, r.routes(), log.Close, store.Close)
 }

@@ -28,5 +28,5 @@ func run(ctx context.Context, environ []string) error {
 		return err
 	}
 	screen := newScreen(contests, producer)
-	return serve.HTTP(ctx, cfg.Port, stage.New(screen.handle), producer.Close)
+	return serve.HTTP(ctx, cfg.Server, stage.New(screen.handle), producer.Close)
 }

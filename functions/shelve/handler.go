@@ -56,6 +56,10 @@ func newShelf(j letters) *shelf {
 	return &shelf{journal: j, room: make(chan struct{}, maxInFlight), now: time.Now}
 }
 
+// MaxHeader is more than a Kafka record may hold: an event whose attributes were
+// too long for any other function must not be too long for this one too.
+func (s *shelf) MaxHeader() int { return maxBody }
+
 func (s *shelf) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if r.Method != http.MethodPost {
 		w.Header().Set("Allow", http.MethodPost)

@@ -20,5 +20,5 @@ func run(ctx context.Context, environ []string) error {
 	if err != nil {
 		return err
 	}
-	return serve.HTTP(ctx, cfg.Port, newShelf(log), log.Close)
+	return serve.HTTP(ctx, cfg.Server, newShelf(log), log.Close)
 }

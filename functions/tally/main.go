@@ -39,7 +39,7 @@ func run(ctx context.Context, environ []string) error {
 	go prepare(ctx, log)
 	mending := newMending(ctx, mend.New(store, log))
 	tally := newTally(contests, store, log, mending)
-	return serve.HTTP(ctx, cfg.Port, stage.New(tally.handle), mending.close, log.Close, store.Close)
+	return serve.HTTP(ctx, cfg.Server, stage.New(tally.handle), mending.close, log.Close, store.Close)
 }
 
 // prepare makes the log's indexes. Votes are counted without them, so failing

@@ -41,11 +41,14 @@ func BenchmarkFromZero(b *testing.B) {
 			}
 			b.ReportMetric(0, "ns/op") // most of it is the wait for sleep
 			b.ReportMetric(millis(whole), "ms-to-board")
+			var slowest time.Duration
 			for name, f := range h.Figures() {
 				if len(f.ColdStarts) > 0 {
 					b.ReportMetric(millis(f.ColdStarts), "ms-"+name)
+					slowest = max(slowest, slices.Max(f.ColdStarts))
 				}
 			}
+			b.ReportMetric(millis([]time.Duration{slowest}), "ms-slowest")
 			for name, m := range memory {
 				b.ReportMetric(m, "MiB-"+name)
 			}

@@ -21,7 +21,7 @@ type values struct {
 
 // of returns the environment of a service's containers, as its manifest says.
 func (v values) of(s *service, more map[string]string) ([]string, error) {
-	env := environment()
+	env := append(environment(), "HOST=127.0.0.1") // what is private on a cluster is not for the network here
 	for _, e := range s.env {
 		value := e.value
 		switch {

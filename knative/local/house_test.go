@@ -528,6 +528,7 @@ spec:
 	delete(got, "PORT")
 	delete(got, "SYSTEM_NAMESPACE") // Knative's packages set it in every test program, and this is one
 	want := map[string]string{
+		"HOST":   "127.0.0.1", // nobody reaches it from outside
 		"BROKER": s.Addresses().Kafka, "REDIS_URL": s.Addresses().Redis, "TARGET": strings.TrimPrefix(s.URLs()[0].Own, "http://"),
 		"PLAIN": "as it is", "LITERAL": "here", "STRINGS": "unused",
 		"VOTER_SECRET": s.Secret("VOTER_SECRET"), "MONGO_URL": s.Addresses().Mongo, "REDIS_PASSWORD": s.Addresses().RedisPassword,

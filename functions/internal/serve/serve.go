@@ -14,6 +14,8 @@ import (
 	"strconv"
 	"syscall"
 	"time"
+
+	"marimba/config"
 )
 
 // Bounds of a request and of the end of the process. Knative gives a pod its
@@ -48,8 +50,8 @@ func Main(name string, run func(ctx context.Context, environ []string) error) {
 }
 
 // Socket opens the port that the platform assigned; 0 picks a free one.
-func Socket(port int) (net.Listener, error) {
-	lis, err := net.Listen("tcp", net.JoinHostPort("", strconv.Itoa(port)))
+func Socket(at config.Server) (net.Listener, error) {
+	lis, err := net.Listen("tcp", net.JoinHostPort(at.Host, strconv.Itoa(at.Port)))
 	if err != nil {
 		return nil, fmt.Errorf("listen: %w", err)
 	}
@@ -62,10 +64,14 @@ func Socket(port int) (net.Listener, error) {
 // in turn. GET /healthz answers 200 as long as the process serves: it says
 // nothing of Kafka, Redis or MongoDB, whose absence must not stop the process
 // that tells of it.
-func HTTP(ctx context.Context, port int, h http.Handler, closers ...func(context.Context) error) error {
-	lis, err := Socket(port)
+func HTTP(ctx context.Context, at config.Server, h http.Handler, closers ...func(context.Context) error) error {
+	lis, err := Socket(at)
 	if err != nil {
 		return err
+	}
+	most := maxHeader
+	if w, ok := h.(wide); ok {
+		most = w.MaxHeader()
 	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
@@ -82,13 +88,16 @@ func HTTP(ctx context.Context, port int, h http.Handler, closers ...func(context
 		ReadHeaderTimeout: headerTimeout,
 		ReadTimeout:       readTimeout,
 		IdleTimeout:       idleTimeout,
-		MaxHeaderBytes:    maxHeader,
+		MaxHeaderBytes:    most,
 		ErrorLog:          slog.NewLogLogger(slog.Default().Handler(), slog.LevelWarn), // panics are told there
 	}
 	return Until(ctx,
 		func() error { return server.Serve(lis) },
 		func(limit context.Context) error { return drain(limit, server) }, closers...)
 }
+
+// wide is a handler of requests whose headers may be longer than usual.
+type wide interface{ MaxHeader() int }
 
 // drain lets the requests that run finish. Those that do not within limit are cut
 // off, before what they use is closed.

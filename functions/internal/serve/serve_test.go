@@ -18,6 +18,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"marimba/config"
 )
 
 // asFunction names the function that this binary is, if it is not the tests.
@@ -56,7 +58,7 @@ func slow(ctx context.Context, environ []string) error {
 			fmt.Println("cut off")
 		}
 	})
-	return HTTP(ctx, 0, mux,
+	return HTTP(ctx, config.Server{}, mux,
 		func(context.Context) error { fmt.Println("first closed"); return nil },
 		func(context.Context) error { fmt.Println("second closed"); return nil })
 }
@@ -206,7 +208,7 @@ func TestPortIsTaken(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer lis.Close()
-	if err := HTTP(t.Context(), lis.Addr().(*net.TCPAddr).Port, http.NotFoundHandler()); !errors.Is(err, syscall.EADDRINUSE) {
+	if err := HTTP(t.Context(), config.Server{Port: lis.Addr().(*net.TCPAddr).Port}, http.NotFoundHandler()); !errors.Is(err, syscall.EADDRINUSE) {
 		t.Errorf("got %v", err)
 	}
 }
@@ -286,6 +288,52 @@ func TestCauseOfTheEnd(t *testing.T) {
 		err := Until(c.ctx, c.serve, func(context.Context) error { return nil }, func(context.Context) error { closed = true; return nil })
 		if !errors.Is(err, c.want) || !closed {
 			t.Errorf("got %v, want %v; closed: %v", err, c.want, closed)
+		}
+	}
+}
+
+// wideDoor takes long headers.
+type wideDoor struct{ http.Handler }
+
+func (wideDoor) MaxHeader() int { return 1 << 20 }
+
+// Headers are bounded, and by more only for a handler that says so.
+func TestHeaders(t *testing.T) {
+	quiet := http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})
+	for say, c := range map[string]struct {
+		handler http.Handler
+		want    int
+	}{
+		"usual": {quiet, http.StatusRequestHeaderFieldsTooLarge},
+		"wide":  {wideDoor{quiet}, http.StatusOK},
+	} {
+		lis, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		port := lis.Addr().(*net.TCPAddr).Port
+		lis.Close()
+		ctx, stop := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		go func() { ended <- HTTP(ctx, config.Server{Host: "127.0.0.1", Port: port}, c.handler) }()
+		req, _ := http.NewRequest(http.MethodGet, fmt.Sprintf("http://127.0.0.1:%d/", port), nil)
+		req.Header.Set("Ce-Long", strings.Repeat("x", 200<<10))
+		var res *http.Response
+		for range 500 { // until it listens
+			if res, err = http.DefaultClient.Do(req); !errors.Is(err, syscall.ECONNREFUSED) {
+				break
+			}
+			time.Sleep(5 * time.Millisecond)
+		}
+		if err != nil || res.StatusCode != c.want {
+			t.Errorf("%s: %v, %v; want %d", say, res, err, c.want)
+		}
+		if err == nil {
+			res.Body.Close()
+		}
+		stop()
+		if err := <-ended; err != nil {
+			t.Errorf("%s: %v", say, err)
 		}
 	}
 }
