@@ -13,6 +13,7 @@ import (
 	"github.com/alicebob/miniredis/v2"
 
 	"marimba/events"
+	"marimba/functions/internal/counts/redistest"
 )
 
 var tona = events.Vote{Name: "La Tona", Album: "Cruzando el umbral", Rank: 100}
@@ -64,22 +65,32 @@ func TestEveryRestartIsNoticed(t *testing.T) {
 	}
 	settings := []string{"--appendonly", "yes", "--appendfsync", "always"}
 	c := events.Contest{ID: "restart", Shards: 3}
-	for name, again := range map[string]func(t *testing.T, r *server, older string) *server{
-		"same disk":  func(_ *testing.T, r *server, _ string) *server { r.kill(); r.start(); return r },
-		"older disk": func(_ *testing.T, r *server, older string) *server { r.kill(); r.dir = older; r.start(); return r },
-		"empty disk": func(t *testing.T, r *server, _ string) *server { r.kill(); r.dir = t.TempDir(); r.start(); return r },
-		"replica": func(t *testing.T, r *server, _ string) *server {
+	for name, again := range map[string]func(t *testing.T, r *redistest.Server, older string) *redistest.Server{
+		"same disk": func(_ *testing.T, r *redistest.Server, _ string) *redistest.Server { r.Kill(); r.Again(); return r },
+		"older disk": func(_ *testing.T, r *redistest.Server, older string) *redistest.Server {
+			r.Kill()
+			r.Dir = older
+			r.Again()
+			return r
+		},
+		"empty disk": func(t *testing.T, r *redistest.Server, _ string) *redistest.Server {
+			r.Kill()
+			r.Dir = t.TempDir()
+			r.Again()
+			return r
+		},
+		"replica": func(t *testing.T, r *redistest.Server, _ string) *redistest.Server {
 			replica := newServer(t, settings...)
-			client := replica.client()
+			client := replica.Client()
 			defer client.Close()
-			host, port, _ := strings.Cut(r.addr, ":")
+			host, port, _ := strings.Cut(r.Addr, ":")
 			if err := client.SlaveOf(t.Context(), host, port).Err(); err != nil {
 				t.Fatal(err)
 			}
 			for client.Exists(t.Context(), base(c.ID, 0)+":life").Val() == 0 {
 				time.Sleep(10 * time.Millisecond) // until it has all
 			}
-			r.kill()
+			r.Kill()
 			if err := client.SlaveOf(t.Context(), "NO", "ONE").Err(); err != nil {
 				t.Fatal(err)
 			}
@@ -88,16 +99,16 @@ func TestEveryRestartIsNoticed(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := newServer(t, settings...)
-			s := open(t, r.addr)
+			s := open(t, r.Addr)
 			pass(t, s, c, box("first", c.ID, tona, tona, tona))
-			older := copyOf(t, r.dir)
+			older := copyOf(t, r.Dir)
 			pending := box("pending", c.ID, tona, tona, tona, tona, tona, tona)
 			answer, err := s.Count(t.Context(), c, pending)
 			if err != nil {
 				t.Fatal(err)
 			}
 			r = again(t, r, older)
-			s = open(t, r.addr)
+			s = open(t, r.Addr)
 			before := keysOf(t, s, c)
 			if _, err := s.Count(t.Context(), c, pending); !errors.Is(err, ErrLife) {
 				t.Errorf("count what is pending: %v", err)
@@ -122,11 +133,11 @@ func TestEveryRestartIsNoticed(t *testing.T) {
 // client remembers is needed.
 func TestRestartIsNoticedByAnOldClient(t *testing.T) {
 	r := newServer(t, "--appendonly", "yes", "--appendfsync", "always")
-	s := open(t, r.addr)
+	s := open(t, r.Addr)
 	c := events.Contest{ID: "old"}
 	pass(t, s, c, box("a", c.ID, tona))
-	r.kill()
-	r.start()
+	r.Kill()
+	r.Again()
 	if _, err := s.Count(t.Context(), c, box("b", c.ID, tona)); !errors.Is(err, ErrLife) {
 		t.Errorf("got %v", err)
 	}

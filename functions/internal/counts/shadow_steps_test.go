@@ -257,7 +257,7 @@ func TestShadowOfAnother(t *testing.T) {
 // live.
 func TestShadowThatLostSomething(t *testing.T) {
 	r := newServer(t, "--appendonly", "yes", "--appendfsync", "always")
-	s := open(t, r.addr)
+	s := open(t, r.Addr)
 	ctx := t.Context()
 	c := events.Contest{ID: "lost"}
 	e := box("a", c.ID, tona)
@@ -287,8 +287,8 @@ func TestShadowThatLostSomething(t *testing.T) {
 	if err := sh.Flush(ctx); err != nil {
 		t.Fatal(err)
 	}
-	r.kill()
-	r.start()
+	r.Kill()
+	r.Again()
 	if err := sh.Live(ctx, 2); err != nil {
 		t.Fatal(err)
 	}

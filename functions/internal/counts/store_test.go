@@ -14,6 +14,7 @@ import (
 
 	"marimba/config"
 	"marimba/events"
+	"marimba/functions/internal/counts/redistest"
 )
 
 // A Redis that lost its scripts is sent them again, in the middle of the work.
@@ -98,11 +99,11 @@ func TestOpen(t *testing.T) {
 // On a Redis Cluster the shards of a contest lie on several servers, and the
 // counts are the same.
 func TestCluster(t *testing.T) {
-	var servers []*server
+	var servers []*redistest.Server
 	var addrs []string
 	for range 3 {
 		r := newServer(t, "--cluster-enabled", "yes", "--cluster-node-timeout", "2000")
-		servers, addrs = append(servers, r), append(addrs, r.addr)
+		servers, addrs = append(servers, r), append(addrs, r.Addr)
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
@@ -145,8 +146,8 @@ func TestCluster(t *testing.T) {
 	cut.on = false
 	c := events.Contest{ID: "cluster-0", Shards: 5}
 	for i, r := range servers {
-		r.kill()
-		r.start()
+		r.Kill()
+		r.Again()
 		for !whole(ctx, addrs) {
 			if ctx.Err() != nil {
 				t.Fatal("the cluster does not come up again")

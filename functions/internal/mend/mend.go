@@ -52,10 +52,11 @@ type Log interface {
 type Mender struct {
 	counts Counts
 	log    Log
+	drain  time.Duration // at most, of boxes on their way when a contest is held
 }
 
 // New returns a mender of the counts by the log.
-func New(counts Counts, log Log) *Mender { return &Mender{counts, log} }
+func New(counts Counts, log Log) *Mender { return &Mender{counts, log, drainMost} }
 
 // Found says how the counts were, held against the log.
 type Found struct {
@@ -185,6 +186,10 @@ func (b *rebuild) beside(ctx context.Context) (Result, error) {
 			return Result{}, err
 		}
 	}
+	// What is wrong with the log is to be found while the counts still live.
+	if err := b.prove(ctx); err != nil {
+		return Result{}, err
+	}
 	held := time.Now()
 	if err := b.counts.Hold(ctx, b.contest, holdMost); err != nil {
 		return Result{}, err
@@ -207,7 +212,7 @@ func (b *rebuild) beside(ctx context.Context) (Result, error) {
 // drain waits until no box is on its way, but not long: one that is left is no
 // harm, only more work for the tally.
 func (b *rebuild) drain(ctx context.Context) error {
-	end := time.After(drainMost)
+	end := time.After(b.drainMost)
 	look := time.NewTicker(drainLook)
 	defer look.Stop()
 	for {
