@@ -13,7 +13,7 @@ import (
 
 	"marimba/events"
 	"marimba/events/rules/abi"
-	"marimba/events/rules/internal/wat"
+	"marimba/events/rules/rulestest"
 )
 
 // small is a contest that admits nearly anything.
@@ -29,12 +29,12 @@ func smallVote(year int32) *events.Vote {
 const input = 4096
 
 // module makes a module whose judge has some code.
-func moduleOf(code []byte, more ...func(*wat.Module)) []byte {
-	m := wat.Module{
+func moduleOf(code []byte, more ...func(*rulestest.Module)) []byte {
+	m := rulestest.Module{
 		Pages: 1,
-		Functions: []wat.Function{
+		Functions: []rulestest.Function{
 			{Name: "marimba_rules_1"},
-			{Name: "room", Params: 1, Results: 1, Code: wat.Const(input)},
+			{Name: "room", Params: 1, Results: 1, Code: rulestest.Const(input)},
 			{Name: "judge", Params: 1, Results: 1, Code: code},
 		},
 	}
@@ -45,25 +45,25 @@ func moduleOf(code []byte, more ...func(*wat.Module)) []byte {
 }
 
 // answering is data that makes an answer, at 16.
-func answering(kind uint32, texts ...string) func(*wat.Module) {
+func answering(kind uint32, texts ...string) func(*rulestest.Module) {
 	little := binary.LittleEndian
 	var body []byte
 	for _, text := range texts {
 		body = append(little.AppendUint32(body, uint32(len(text))), text...)
 	}
 	answer := little.AppendUint32(little.AppendUint32(nil, kind), uint32(len(body)))
-	return func(m *wat.Module) { m.Data = map[uint32]string{16: string(append(answer, body...))} }
+	return func(m *rulestest.Module) { m.Data = map[uint32]string{16: string(append(answer, body...))} }
 }
 
 // ifYear1 runs code about votes of the year 1, and admits all others.
 func ifYear1(code ...any) []byte {
-	return wat.Code(wat.Const(input+yearPlace), wat.Load, 2, 0, wat.Const(1), wat.Equal,
-		wat.If, wat.Empty, wat.Code(code...), wat.End, wat.Const(0))
+	return rulestest.Code(rulestest.Const(input+yearPlace), rulestest.Load, 2, 0, rulestest.Const(1), rulestest.Equal,
+		rulestest.If, rulestest.Empty, rulestest.Code(code...), rulestest.End, rulestest.Const(0))
 }
 
 var (
-	endless = wat.Code(wat.Loop, wat.Empty, wat.Br, 0, wat.End)
-	bomb    = wat.Code(wat.Loop, wat.Empty, wat.Const(16), wat.Grow, 0, wat.Const(-1), wat.NotEqual, wat.BrIf, 0, wat.End)
+	endless = rulestest.Code(rulestest.Loop, rulestest.Empty, rulestest.Br, 0, rulestest.End)
+	bomb    = rulestest.Code(rulestest.Loop, rulestest.Empty, rulestest.Const(16), rulestest.Grow, 0, rulestest.Const(-1), rulestest.NotEqual, rulestest.BrIf, 0, rulestest.End)
 )
 
 // Whatever a contest's own module does to a vote, the answer is an error, never
@@ -73,29 +73,29 @@ func TestFaultsOfVotes(t *testing.T) {
 		code []byte
 		want string
 	}{
-		"trap":                   {moduleOf(ifYear1(wat.Unreachable)), "unreachable"},
+		"trap":                   {moduleOf(ifYear1(rulestest.Unreachable)), "unreachable"},
 		"endless loop":           {moduleOf(ifYear1(endless)), "it was cut off: it took too long"},
-		"memory bomb":            {moduleOf(ifYear1(bomb, wat.Unreachable)), "unreachable|it was cut off"},
+		"memory bomb":            {moduleOf(ifYear1(bomb, rulestest.Unreachable)), "unreachable|it was cut off"},
 		"memory bomb that loops": {moduleOf(ifYear1(bomb, endless)), "it was cut off: it took too long"},
-		"no room, and no end":    {moduleOf(wat.Const(0), func(m *wat.Module) { m.Functions[1].Code = wat.Code(endless, wat.Const(0)) }), "it was cut off"},
-		"no room":                {moduleOf(wat.Const(0), func(m *wat.Module) { m.Functions[1].Code = wat.Const(0) }), "no room for 2048 bytes"},
-		"recursion without end":  {moduleOf(ifYear1(wat.Const(0), wat.Call, 2, wat.Drop)), "stack overflow"},
-		"outside of its memory":  {moduleOf(ifYear1(wat.Const(-4), wat.Load, 2, 0, wat.Drop)), "out of bounds memory access"},
+		"no room, and no end":    {moduleOf(rulestest.Const(0), func(m *rulestest.Module) { m.Functions[1].Code = rulestest.Code(endless, rulestest.Const(0)) }), "it was cut off"},
+		"no room":                {moduleOf(rulestest.Const(0), func(m *rulestest.Module) { m.Functions[1].Code = rulestest.Const(0) }), "no room for 2048 bytes"},
+		"recursion without end":  {moduleOf(ifYear1(rulestest.Const(0), rulestest.Call, 2, rulestest.Drop)), "stack overflow"},
+		"outside of its memory":  {moduleOf(ifYear1(rulestest.Const(-4), rulestest.Load, 2, 0, rulestest.Drop)), "out of bounds memory access"},
 		"an answer outside of its memory": {
-			moduleOf(wat.Code(ifYear1(), wat.Drop, wat.Const(-1))), "a place outside of its memory"},
-		"an answer of no kind": {moduleOf(wat.Const(16), answering(9)), "an answer of kind 9"},
-		"a spelling":           {moduleOf(wat.Const(16), answering(2, "", "")), "an answer of kind 2"},
-		"its own fault":        {moduleOf(wat.Const(16), answering(4, "x")), "x"},
-		"an endless answer":    {moduleOf(wat.Const(16), func(m *wat.Module) { m.Data = map[uint32]string{16: "\x01\x00\x00\x00\xff\xff\xff\x7f"} }), "an answer of 2147483647 bytes"},
-		"a refusal cut off": {moduleOf(wat.Const(16), func(m *wat.Module) {
+			moduleOf(rulestest.Code(ifYear1(), rulestest.Drop, rulestest.Const(-1))), "a place outside of its memory"},
+		"an answer of no kind": {moduleOf(rulestest.Const(16), answering(9)), "an answer of kind 9"},
+		"a spelling":           {moduleOf(rulestest.Const(16), answering(2, "", "")), "an answer of kind 2"},
+		"its own fault":        {moduleOf(rulestest.Const(16), answering(4, "x")), "x"},
+		"an endless answer":    {moduleOf(rulestest.Const(16), func(m *rulestest.Module) { m.Data = map[uint32]string{16: "\x01\x00\x00\x00\xff\xff\xff\x7f"} }), "an answer of 2147483647 bytes"},
+		"a refusal cut off": {moduleOf(rulestest.Const(16), func(m *rulestest.Module) {
 			m.Data = map[uint32]string{16: "\x01\x00\x00\x00\x05\x00\x00\x00\xff\xff\xff\xff1"}
 		}), "a refusal that is cut off"},
-		"a refusal of nothing": {moduleOf(wat.Const(16), answering(1)), "a refusal of 0 texts"},
-		"no message":           {moduleOf(wat.Const(16), answering(1, "rule", "name")), "not of a rule, a field and a message"},
-		"no rule":              {moduleOf(wat.Const(16), answering(1, "Rule!", "name", "message", "x")), `a rule named "Rule!"`},
-		"no field":             {moduleOf(wat.Const(16), answering(1, "rule", "colour", "message", "x")), `the field "colour", which a vote does not have`},
-		"an empty message":     {moduleOf(wat.Const(16), answering(1, "rule", "name", "message", " ")), "a message that is empty"},
-		"a message of control": {moduleOf(wat.Const(16), answering(1, "rule", "name", "message", "\u202e")), "a message that is empty"},
+		"a refusal of nothing": {moduleOf(rulestest.Const(16), answering(1)), "a refusal of 0 texts"},
+		"no message":           {moduleOf(rulestest.Const(16), answering(1, "rule", "name")), "not of a rule, a field and a message"},
+		"no rule":              {moduleOf(rulestest.Const(16), answering(1, "Rule!", "name", "message", "x")), `a rule named "Rule!"`},
+		"no field":             {moduleOf(rulestest.Const(16), answering(1, "rule", "colour", "message", "x")), `the field "colour", which a vote does not have`},
+		"an empty message":     {moduleOf(rulestest.Const(16), answering(1, "rule", "name", "message", " ")), "a message that is empty"},
+		"a message of control": {moduleOf(rulestest.Const(16), answering(1, "rule", "name", "message", "\u202e")), "a message that is empty"},
 	} {
 		t.Run(say, func(t *testing.T) {
 			t.Parallel()
@@ -108,7 +108,7 @@ func TestFaultsOfVotes(t *testing.T) {
 			if !reflect.DeepEqual(v, smallVote(1)) {
 				t.Errorf("the vote became %+v", v)
 			}
-			if !strings.Contains(string(c.code), string(wat.Const(input+yearPlace))) || strings.HasPrefix(say, "an answer outside") {
+			if !strings.Contains(string(c.code), string(rulestest.Const(input+yearPlace))) || strings.HasPrefix(say, "an answer outside") {
 				return // it is faulty about every vote
 			}
 			r.own.failed.Store(nil)
@@ -139,9 +139,9 @@ func TestModulesAreLeftAloneAfterTheyWereCutOff(t *testing.T) {
 // A module's memory grows to its bound, and not by a page more.
 func TestMemoryIsBounded(t *testing.T) {
 	grown := func(pages, before int32) []byte {
-		return wat.Code(wat.Const(pages), wat.Grow, 0, wat.Const(before), wat.NotEqual, wat.If, wat.Empty, wat.Unreachable, wat.End)
+		return rulestest.Code(rulestest.Const(pages), rulestest.Grow, 0, rulestest.Const(before), rulestest.NotEqual, rulestest.If, rulestest.Empty, rulestest.Unreachable, rulestest.End)
 	}
-	code := moduleOf(wat.Code(grown(abi.MaxPages-1, 1), grown(1, -1), wat.Const(0)))
+	code := moduleOf(rulestest.Code(grown(abi.MaxPages-1, 1), grown(1, -1), rulestest.Const(0)))
 	r := New(small(code))
 	r.own.module = func() (*module, error) {
 		m, err := own(code)
@@ -157,10 +157,10 @@ func TestMemoryIsBounded(t *testing.T) {
 
 // What cannot be a contest's rules judges nothing, and it is told why.
 func TestFaultsOfModules(t *testing.T) {
-	fine := wat.Const(0)
-	contest := func(code ...any) func(*wat.Module) {
-		return func(m *wat.Module) {
-			m.Functions = append(m.Functions, wat.Function{Name: "contest", Params: 1, Results: 1, Code: wat.Code(code...)})
+	fine := rulestest.Const(0)
+	contest := func(code ...any) func(*rulestest.Module) {
+		return func(m *rulestest.Module) {
+			m.Functions = append(m.Functions, rulestest.Function{Name: "contest", Params: 1, Results: 1, Code: rulestest.Code(code...)})
 		}
 	}
 	for say, c := range map[string]struct {
@@ -168,16 +168,18 @@ func TestFaultsOfModules(t *testing.T) {
 		want string
 	}{
 		"no module":      {[]byte("rules"), "is not a WebAssembly module"},
-		"another ABI":    {moduleOf(fine, func(m *wat.Module) { m.Functions[0].Name = "marimba_rules_2" }), "does not export the function marimba_rules_1"},
-		"invalid code":   {moduleOf(wat.Code(wat.Drop)), "invalid function[2]"},
-		"grows a table":  {moduleOf(wat.Code(0xd0, 0x70, wat.Const(1), 0xfc, 15, 0), func(m *wat.Module) { m.Table = 1 }), "invalid function[2]"},
-		"loops at start": {moduleOf(fine, func(m *wat.Module) { m.Start, m.Functions[0].Code = m.Functions[0].Name, endless }), "it was cut off"},
-		"traps at start": {moduleOf(fine, func(m *wat.Module) { m.Start, m.Functions[0].Code = m.Functions[0].Name, wat.Code(wat.Unreachable) }), "unreachable"},
-		"no room":        {moduleOf(fine, contest(fine), func(m *wat.Module) { m.Functions[1].Code = fine }), "no room for 2048 bytes"},
-		"room outside":   {moduleOf(fine, contest(fine), func(m *wat.Module) { m.Functions[1].Code = wat.Const(65_000) }), "a place outside of its memory"},
-		"contest traps":  {moduleOf(fine, contest(wat.Unreachable)), "give it the contest: wasm error: unreachable"},
-		"contest loops":  {moduleOf(fine, contest(endless, fine)), "give it the contest: it was cut off"},
-		"contest refused": {moduleOf(fine, contest(wat.Const(16)), func(m *wat.Module) {
+		"another ABI":    {moduleOf(fine, func(m *rulestest.Module) { m.Functions[0].Name = "marimba_rules_2" }), "does not export the function marimba_rules_1"},
+		"invalid code":   {moduleOf(rulestest.Code(rulestest.Drop)), "invalid function[2]"},
+		"grows a table":  {moduleOf(rulestest.Code(0xd0, 0x70, rulestest.Const(1), 0xfc, 15, 0), func(m *rulestest.Module) { m.Table = 1 }), "invalid function[2]"},
+		"loops at start": {moduleOf(fine, func(m *rulestest.Module) { m.Start, m.Functions[0].Code = m.Functions[0].Name, endless }), "it was cut off"},
+		"traps at start": {moduleOf(fine, func(m *rulestest.Module) {
+			m.Start, m.Functions[0].Code = m.Functions[0].Name, rulestest.Code(rulestest.Unreachable)
+		}), "unreachable"},
+		"no room":       {moduleOf(fine, contest(fine), func(m *rulestest.Module) { m.Functions[1].Code = fine }), "no room for 2048 bytes"},
+		"room outside":  {moduleOf(fine, contest(fine), func(m *rulestest.Module) { m.Functions[1].Code = rulestest.Const(65_000) }), "a place outside of its memory"},
+		"contest traps": {moduleOf(fine, contest(rulestest.Unreachable)), "give it the contest: wasm error: unreachable"},
+		"contest loops": {moduleOf(fine, contest(endless, fine)), "give it the contest: it was cut off"},
+		"contest refused": {moduleOf(fine, contest(rulestest.Const(16)), func(m *rulestest.Module) {
 			m.Data = map[uint32]string{16: "\x04\x00\x00\x00\x08\x00\x00\x00too long"}
 		}), "give it the contest: too long"},
 	} {
@@ -199,8 +201,8 @@ func TestFaultsOfModules(t *testing.T) {
 func TestOwnRules(t *testing.T) {
 	seen := func(text string) []byte { // refuses, unless the vote's first text begins so
 		word := binary.LittleEndian.Uint32([]byte(text))
-		return wat.Code(wat.Const(input+ballotHead), wat.Load, 2, 0, wat.Const(int32(word)), wat.Equal,
-			wat.If, wat.Empty, wat.Const(0), 0x0f /* return */, wat.End, wat.Const(16))
+		return rulestest.Code(rulestest.Const(input+ballotHead), rulestest.Load, 2, 0, rulestest.Const(int32(word)), rulestest.Equal,
+			rulestest.If, rulestest.Empty, rulestest.Const(0), 0x0f /* return */, rulestest.End, rulestest.Const(16))
 	}
 	code := moduleOf(seen("Alux"), answering(1, "only_alux", "name", "message", "Solo Alux  / only Alux"))
 	c := small(code)
@@ -285,7 +287,7 @@ func FuzzModules(f *testing.F) {
 	}
 	f.Add(example)
 	f.Add(moduleOf(ifYear1(bomb, endless)))
-	f.Add(moduleOf(ifYear1(wat.Const(0), wat.Call, 2, wat.Drop), answering(1, "rule", "name", "message", "x")))
+	f.Add(moduleOf(ifYear1(rulestest.Const(0), rulestest.Call, 2, rulestest.Drop), answering(1, "rule", "name", "message", "x")))
 	f.Fuzz(func(t *testing.T, code []byte) {
 		r := New(small(code))
 		for year := range int32(3) {

@@ -125,11 +125,15 @@ type door struct {
 	end    context.CancelFunc // tells the process to end
 }
 
-func newDoor(t testing.TB, c caster) *door {
+// newDoor opens the door of some contests; of two if none are given.
+func newDoor(t testing.TB, c caster, contests ...events.Contest) *door {
 	t.Helper()
+	if contests == nil {
+		contests = twoContests
+	}
 	ctx, end := context.WithCancel(context.Background())
 	lis := bufconn.Listen(1 << 16)
-	d := &door{end: end, server: newServer(&votes{ctx: ctx, desk: desk.New(twoContests, voter.Keys{Secret: "s"}), caster: c})}
+	d := &door{end: end, server: newServer(&votes{ctx: ctx, desk: desk.New(roll(contests), voter.Keys{Secret: "s"}), caster: c})}
 	d.casterTwin, _ = c.(*casterTwin)
 	served := make(chan error, 1)
 	go func() { served <- d.server.Serve(lis) }()

@@ -1,6 +1,6 @@
-// Package wat puts WebAssembly modules together, for tests of what a host does
-// with them.
-package wat
+// Package rulestest has modules of rules for tests: it puts small ones together
+// in WebAssembly's binary form, good and bad.
+package rulestest
 
 // Module is a module in parts. The zero value is one that imports and exports
 // nothing.
