@@ -26,9 +26,13 @@ type Rules struct {
 	own     *source // the contest's own module, if it has one
 }
 
+// Warm begins to make ready what all contests share, some 25 ms of work, and
+// does not wait for it. A process that will judge calls it when it starts; else
+// its first vote waits for all of it.
+func Warm() { go house() }
+
 // New makes a contest's rules ready.
 func New(c events.Contest) *Rules {
-	go house() // the first vote waits for what is left of it
 	r := &Rules{contest: c}
 	r.house.module, r.house.contest = house, &r.contest
 	if code := c.Rules.Code; len(code) > 0 {

@@ -32,6 +32,7 @@ type judge struct {
 // Of returns judges for the contests that there are. The rules of a contest are
 // made ready when they are first needed.
 func Of(contests Contests) *Judges {
+	rules.Warm() // while the function connects, and its first vote is on its way
 	return &Judges{contests: contests, ready: make(map[string]judge)}
 }
 
