@@ -71,7 +71,7 @@ var databases atomic.Int64
 func open(t testing.TB) *Journal {
 	t.Helper()
 	if server == "" {
-		if os.Getenv("MARIMBA_REQUIRE_PARTS") != "" {
+		if os.Getenv("MARIMBA_TEST_REAL") != "" {
 			t.Fatal(noServer)
 		}
 		t.Skip(noServer)

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"time"
 
 	"github.com/cloudevents/sdk-go/v2/event"
 	"github.com/confluentinc/confluent-kafka-go/v2/kafka"
@@ -19,12 +20,19 @@ import (
 // not have reached Kafka, and may be sent again.
 var ErrUnavailable = errors.New("kafka did not confirm")
 
+// Bounds of meet.
+const (
+	meetTimeout = time.Second
+	meetAgain   = 5 * time.Millisecond
+)
+
 // queueKiB bounds what waits in the producer's memory.
 const queueKiB = 16 << 10
 
 // Producer is an idempotent Kafka producer. It may be used by many goroutines.
 type Producer struct {
 	kafka *kafka.Producer
+	met   chan struct{} // closed when meet has ended
 	done  chan struct{}
 }
 
@@ -61,9 +69,26 @@ func Open(cfg config.Kafka, name string, lost func(error)) (*Producer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open producer: %w", err)
 	}
-	p := &Producer{kafka: k, done: make(chan struct{})}
+	p := &Producer{kafka: k, met: make(chan struct{}), done: make(chan struct{})}
 	go p.watch(lost)
+	go p.meet()
 	return p, nil
+}
+
+// meet waits until the client speaks with a broker of the cluster, rather than
+// with the address that it was given, but not for long. An event that is sent
+// before waits for librdkafka's timer of 500 ms, once or twice: the query for
+// its topic, with which the client would have asked for its producer's id, is
+// lost when the client turns from the one to the other.
+func (p *Producer) meet() {
+	defer close(p.met)
+	for end := time.Now().Add(meetTimeout); time.Now().Before(end); {
+		m, err := p.kafka.GetMetadata(nil, false, int(time.Until(end).Milliseconds())+1)
+		if err == nil && m.OriginatingBroker.ID >= 0 {
+			return
+		}
+		time.Sleep(meetAgain)
+	}
 }
 
 // watch reads the client's own errors until the producer is closed.
@@ -87,6 +112,7 @@ func (p *Producer) watch(lost func(error)) {
 // Kafka has confirmed all of them. An error wraps ErrUnavailable; some of the
 // events may then be in Kafka all the same. The events must be of our types.
 func (p *Producer) Send(ctx context.Context, evs ...event.Event) error {
+	<-p.met // which meetTimeout bounds
 	reports := make(chan kafka.Event, len(evs)) // room for all: a report never waits
 	for _, e := range evs {
 		if err := p.kafka.Produce(record(e), reports); err != nil {
@@ -128,6 +154,7 @@ func (p *Producer) Close(ctx context.Context) error {
 	if p.kafka.IsClosed() {
 		return nil // to flush what is freed would crash
 	}
+	<-p.met
 	left := 1
 	for left > 0 && ctx.Err() == nil {
 		left = p.kafka.Flush(100)

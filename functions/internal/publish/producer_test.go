@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"os"
 	"reflect"
 	"sync"
 	"testing"
@@ -23,19 +22,16 @@ import (
 
 	"marimba/config"
 	"marimba/events"
+	"marimba/knative/local/real/realtest"
 )
 
 const partitions = 8
 
-// What is promised of a producer holds on the embedded Kafka, and on a real one
-// if MARIMBA_TEST_KAFKA names its host and port.
+// What is promised of a producer holds on the embedded Kafka and on Apache Kafka.
 func TestProducer(t *testing.T) {
 	t.Run("embedded", func(t *testing.T) { testProducer(t, fake(t).ListenAddrs()[0]) })
 	t.Run("real", func(t *testing.T) {
-		broker := os.Getenv("MARIMBA_TEST_KAFKA")
-		if broker == "" {
-			t.Skip("MARIMBA_TEST_KAFKA names no broker")
-		}
+		broker := realtest.Kafka(t).Address
 		makeTopics(t, broker)
 		testProducer(t, broker)
 	})
