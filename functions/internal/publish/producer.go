@@ -112,7 +112,7 @@ func (p *Producer) watch(lost func(error)) {
 // Kafka has confirmed all of them. An error wraps ErrUnavailable; some of the
 // events may then be in Kafka all the same. The events must be of our types.
 func (p *Producer) Send(ctx context.Context, evs ...event.Event) error {
-	<-p.met // which meetTimeout bounds
+	<-p.met                                     // which meetTimeout bounds
 	reports := make(chan kafka.Event, len(evs)) // room for all: a report never waits
 	for _, e := range evs {
 		if err := p.kafka.Produce(record(e), reports); err != nil {
