@@ -96,7 +96,7 @@ func (s *Store) each(ctx context.Context, step string, c events.Contest, do func
 type Lock struct {
 	redis redis.UniversalClient
 	key   string
-	token string
+	value string
 }
 
 // lockKept is how long a lock outlives its holder.
@@ -104,15 +104,16 @@ const lockKept = 15 * time.Second
 
 // Lock takes the lock of a contest. ErrLocked says that another has it.
 func (s *Store) Lock(ctx context.Context, c events.Contest) (*Lock, error) {
-	l := &Lock{s.redis, base(c.ID, 0) + ":mender", freshName()}
-	err := s.redis.SetArgs(ctx, l.key, l.token, redis.SetArgs{Mode: "NX", TTL: lockKept}).Err()
-	if errors.Is(err, redis.Nil) {
-		return nil, fmt.Errorf("lock %s: %w", c.ID, ErrLocked)
-	}
+	at := base(c.ID, 0)
+	cmds, err := s.run(ctx, lockScript, []call{{at, []any{freshName(), lockKept.Milliseconds()}}})
 	if err != nil {
 		return nil, fmt.Errorf("lock %s: %w", c.ID, err)
 	}
-	return l, nil
+	value, err := cmds[0].Text()
+	if err != nil {
+		return nil, fmt.Errorf("lock %s: %w", c.ID, err)
+	}
+	return &Lock{s.redis, at + ":mender", value}, nil
 }
 
 // Scripts that do something with a lock only if it is still the holder's.
@@ -136,7 +137,7 @@ func (l *Lock) Keep(ctx context.Context) (held context.Context, unlock func()) {
 			case <-held.Done():
 				return
 			}
-			mine, err := renewScript.Run(held, l.redis, []string{l.key}, l.token, lockKept.Milliseconds()).Bool()
+			mine, err := renewScript.Run(held, l.redis, []string{l.key}, l.value, lockKept.Milliseconds()).Bool()
 			if err == nil && !mine {
 				err = ErrLocked
 			}
@@ -152,6 +153,6 @@ func (l *Lock) Keep(ctx context.Context) (held context.Context, unlock func()) {
 		// Whoever cannot give it back leaves it to end by itself.
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), dialTimeout)
 		defer cancel()
-		_ = unlockScript.Run(ctx, l.redis, []string{l.key}, l.token).Err()
+		_ = unlockScript.Run(ctx, l.redis, []string{l.key}, l.value).Err()
 	}
 }

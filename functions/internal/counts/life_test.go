@@ -84,14 +84,14 @@ func TestEveryRestartIsNoticed(t *testing.T) {
 			client := replica.Client()
 			defer client.Close()
 			host, port, _ := strings.Cut(r.Addr, ":")
-			if err := client.SlaveOf(t.Context(), host, port).Err(); err != nil {
+			if err := client.ReplicaOf(t.Context(), host, port).Err(); err != nil {
 				t.Fatal(err)
 			}
 			for client.Exists(t.Context(), base(c.ID, 0)+":life").Val() == 0 {
 				time.Sleep(10 * time.Millisecond) // until it has all
 			}
 			r.Kill()
-			if err := client.SlaveOf(t.Context(), "NO", "ONE").Err(); err != nil {
+			if err := client.ReplicaOf(t.Context(), "NO", "ONE").Err(); err != nil {
 				t.Fatal(err)
 			}
 			return replica
@@ -262,6 +262,25 @@ func hold(t *testing.T, s *Store, forward func(time.Duration)) {
 	held()
 	next(t, s, c, 2)
 	pass(t, s, c, box("next life", c.ID, tona))
+}
+
+// A lock that Redis brings back from its disk keeps nobody out: who had it was
+// cut off with the Redis that gave it.
+func TestLockOfAnotherRedis(t *testing.T) {
+	r := newServer(t, "--appendonly", "yes", "--appendfsync", "always")
+	s := open(t, r.Addr)
+	c := events.Contest{ID: "locked"}
+	if _, err := s.Lock(t.Context(), c); err != nil {
+		t.Fatal(err)
+	}
+	r.Kill()
+	r.Again()
+	if s.redis.Exists(t.Context(), base(c.ID, 0)+":mender").Val() != 1 {
+		t.Fatal("Redis did not keep it")
+	}
+	if _, err := s.Lock(t.Context(), c); err != nil {
+		t.Errorf("got %v", err)
+	}
 }
 
 // One holds the lock, until it is given back or the holder is gone.

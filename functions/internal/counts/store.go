@@ -32,6 +32,7 @@ var (
 	countScript   = scriptOf("life", "board", "count")
 	settleScript  = scriptOf("life", "board", "settle")
 	aliveScript   = scriptOf("life", "alive")
+	lockScript    = scriptOf("life", "lock")
 	beginScript   = scriptOf("begin")
 	rebuildScript = scriptOf("step", "board", "rebuild")
 	dropScript    = scriptOf("step", "drop")
@@ -191,6 +192,8 @@ func told(err error) error {
 		return ErrHeld
 	case redis.HasErrorPrefix(err, "STALE"):
 		return ErrStale
+	case redis.HasErrorPrefix(err, "LOCKED"):
+		return ErrLocked
 	}
 	return err
 }
