@@ -87,6 +87,7 @@ type journalOf struct {
 	mu      sync.Mutex
 	entries []journal.Entry
 	letters []journal.DeadLetter
+	final   map[string]bool
 	read    func() // called when the log has been read; nil: not
 	life    int64
 }
@@ -405,3 +406,5 @@ func (o *journalOf) MarkReplayed(_ context.Context, d journal.DeadLetter, at tim
 	}
 	return false, nil
 }
+
+func (o *journalOf) Final(context.Context) (map[string]bool, error) { return o.final, nil }

@@ -93,6 +93,7 @@ type deadLetters interface {
 	DeadList(ctx context.Context, state journal.ShelfState, contest string) iter.Seq2[journal.DeadLetter, error]
 	Letter(ctx context.Context, id string) (journal.DeadLetter, bool, error)
 	MarkReplayed(ctx context.Context, d journal.DeadLetter, at time.Time) (bool, error)
+	Final(ctx context.Context) (map[string]bool, error)
 }
 
 // each calls visit with the letters of a choice, without what they hold.

@@ -38,6 +38,10 @@ func openTopics(cfg config.Kafka) (topics, error) {
 
 func (t topics) close() { t.client.Close() }
 
+// errFinal keeps a letter on the shelf: its votes would move counts behind a
+// result that was declared.
+var errFinal = errors.New("its contest is final")
+
 // errThisAlone is wrapped by errors that are of one event, and not of Kafka.
 var errThisAlone = errors.New("kafka does not take it")
 
@@ -107,7 +111,11 @@ func replay(ctx context.Context, shelf deadLetters, to resender, c choice, now f
 	// The letters are settled on before the first is sent: one that dies again is
 	// not sent again by this call.
 	var chosen []string
-	err := c.each(ctx, shelf, func(d journal.DeadLetter) { chosen = append(chosen, d.ID) })
+	final, err := shelf.Final(ctx)
+	if err != nil {
+		return done, err
+	}
+	err = c.each(ctx, shelf, func(d journal.DeadLetter) { chosen = append(chosen, d.ID) })
 	if err != nil {
 		return done, err
 	}
@@ -139,6 +147,9 @@ func replay(ctx context.Context, shelf deadLetters, to resender, c choice, now f
 				return nil
 			}
 			e, err := eventIn(d)
+			if err == nil && final[d.Contest] {
+				err = errFinal
+			}
 			if err != nil {
 				note(&done.Cannot, id, err)
 				return nil

@@ -253,6 +253,26 @@ func TestReplayFails(t *testing.T) {
 	}
 }
 
+// What died of a contest that is final stays on the shelf, and is told; the
+// others are sent.
+func TestReplayOfFinalContest(t *testing.T) {
+	h, w := shelve(t), &wire{}
+	h.journal.final = map[string]bool{"free": true}
+	done, err := replay(t.Context(), h.journal, w, choice{}, time.Now)
+	if err != nil || done.Sent != 1 || !slices.Equal(w.ids(), []string{"box-3"}) {
+		t.Fatalf("%+v, %v: %v", done, err, w.ids())
+	}
+	told := 0
+	for _, c := range done.Cannot {
+		if c.Fault == errFinal.Error() {
+			told++
+		}
+	}
+	if told != 2 {
+		t.Errorf("told of %d letters, want 2: %+v", told, done.Cannot)
+	}
+}
+
 var errKilled = errors.New("killed")
 
 // killedShelf stands in for a replay that is killed before it marks what it sent.
