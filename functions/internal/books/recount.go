@@ -11,6 +11,7 @@ import (
 
 	"marimba/config"
 	"marimba/events"
+	"marimba/functions/internal/journal"
 	"marimba/functions/internal/mend"
 )
 
@@ -22,6 +23,10 @@ type recounted struct {
 	Different int                `json:"different"`    // contests whose counts were not what the log says
 	Held      float64            `json:"seconds_held"` // the longest that a contest counted nothing
 	Results   []recountOfContest `json:"results"`
+	// Sent is what the log lacked of what was cast, and was sent again: it is
+	// counted as it comes.
+	Sent      int64 `json:"boxes_sent"`
+	SentVotes int64 `json:"votes_sent"`
 }
 
 // recountOfContest is the recount of one contest.
@@ -36,7 +41,9 @@ type recounter interface {
 }
 
 // runRecount rebuilds counts from the log beside the living ones, and swaps them
-// at once, while votes keep coming.
+// at once, while votes keep coming. From Kafka, it also sends again what the log
+// lacks of what was cast: the log decides what a vote came to, so what it does not
+// have goes through the house anew.
 func runRecount(ctx context.Context, args, environ []string) (any, error) {
 	flags := flag.NewFlagSet("recount", flag.ContinueOnError)
 	flags.SetOutput(io.Discard)
@@ -48,8 +55,8 @@ func runRecount(ctx context.Context, args, environ []string) (any, error) {
 	if flags.NArg() > 0 {
 		return nil, fmt.Errorf("%q is too much", flags.Args())
 	}
-	if *from != "log" {
-		return nil, fmt.Errorf("--from %s: counts are rebuilt from the log only; what was cast is held against it by audit", *from)
+	if *from != "log" && *from != "kafka" {
+		return nil, fmt.Errorf("--from %s: is neither log nor kafka", *from)
 	}
 	var cfg settings
 	if err := config.Load(&cfg, environ); err != nil {
@@ -74,7 +81,30 @@ func runRecount(ctx context.Context, args, environ []string) (any, error) {
 	} else if !known[*contest] {
 		return nil, fmt.Errorf("there is no contest %q, and no vote of it in the log", *contest)
 	}
-	return recount(ctx, s.contests, ids, mend.New(s.counts, s.journal))
+	done, err := recount(ctx, s.contests, ids, mend.New(s.counts, s.journal))
+	if err == nil && *from == "kafka" {
+		err = done.resend(ctx, environ, s.journal, *contest)
+	}
+	return done, err
+}
+
+// resend sends what the log lacks of what was cast.
+func (r *recounted) resend(ctx context.Context, environ []string, log *journal.Journal, contest string) error {
+	var cfg struct{ config.Kafka }
+	if err := config.Load(&cfg, environ); err != nil {
+		return err
+	}
+	options, err := brokers(cfg.Kafka)
+	if err != nil {
+		return err
+	}
+	to, err := openTopics(cfg.Kafka)
+	if err != nil {
+		return err
+	}
+	defer to.close()
+	r.Sent, r.SentVotes, err = sendMissing(ctx, castTopic{options}, log, to, contest)
+	return err
 }
 
 // recount recounts contests one after another. One that fails does not keep the
