@@ -49,22 +49,30 @@ func (a audited) counted(contest string) int64 {
 	return 0
 }
 
-// settle audits until nothing is on its way and all agree, and returns the last
-// audit. An error is of the audit itself; whether the books balance is in it.
+// settle waits until the sources have delivered all, and then audits until nothing
+// is on its way and all agree, and returns the last audit. An error is of the audit
+// itself; whether the books balance is in it. It does not audit before: an audit
+// reads the whole log, from a store that others are waiting for.
 func (w *world) settle(ctx context.Context) (audited, error) {
 	ctx, cancel := context.WithTimeout(ctx, settleTimeout)
 	defer cancel()
 	var last audited
 	for {
-		a, err := w.audit(ctx)
-		if err == nil {
-			last = a
-			if a.Agree && a.InFlight == 0 {
-				return a, nil
+		left, err := behind(ctx, w.kafka.Address)
+		if err == nil && left == 0 {
+			var a audited
+			if a, err = w.audit(ctx); err == nil {
+				last = a
+				if a.Agree && a.InFlight == 0 {
+					return a, nil
+				}
 			}
 		}
 		select {
 		case <-ctx.Done():
+			if err == nil && left > 0 {
+				err = fmt.Errorf("%d events are still to be delivered", left)
+			}
 			if err != nil {
 				return last, errors.Join(err, ctx.Err())
 			}

@@ -13,8 +13,8 @@ import (
 	"marimba/events"
 )
 
-// rewound is how many events of each partition are delivered again.
-const rewound = 200
+// rewound is how many events of each partition are delivered again, at most.
+const rewound = 50
 
 // leaveTimeout bounds the wait until the members of a house that was stopped have
 // left: they keep their place for a session, 10 s, in case they come back.
@@ -34,7 +34,7 @@ func rewind(ctx context.Context, broker string) (int64, error) {
 		if len(route.Reads) == 0 {
 			continue
 		}
-		group := "marimba-" + route.Function
+		group := groupOf(route)
 		committed, err := admin.FetchOffsets(ctx, group)
 		if err != nil {
 			return 0, err
@@ -65,4 +65,37 @@ func whenLeft(ctx context.Context, commit func() error) error {
 		return struct{}{}, err
 	}, backoff.WithBackOff(backoff.NewConstantBackOff(500*time.Millisecond)), backoff.WithMaxElapsedTime(leaveTimeout))
 	return err
+}
+
+func groupOf(r events.Route) string { return "marimba-" + r.Function }
+
+// behind returns how many events the sources have yet to deliver.
+func behind(ctx context.Context, broker string) (int64, error) {
+	client, err := kgo.NewClient(kgo.SeedBrokers(broker))
+	if err != nil {
+		return 0, err
+	}
+	defer client.Close()
+	admin := kadm.NewClient(client)
+	var left int64
+	for _, route := range events.Routes {
+		for _, topic := range route.Reads {
+			ends, err := admin.ListEndOffsets(ctx, string(topic))
+			if err != nil {
+				return 0, err
+			}
+			done, err := admin.FetchOffsets(ctx, groupOf(route))
+			if err != nil {
+				return 0, err
+			}
+			ends.Each(func(end kadm.ListedOffset) {
+				at := int64(0)
+				if o, ok := done.Lookup(end.Topic, end.Partition); ok {
+					at = max(0, o.At)
+				}
+				left += max(0, end.Offset-at)
+			})
+		}
+	}
+	return left, nil
 }

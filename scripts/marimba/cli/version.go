@@ -26,11 +26,14 @@ func versionCommand(s *settings) *cobra.Command {
 			if s.json {
 				return s.write(v)
 			}
-			modified := ""
-			if v.Modified {
-				modified = ", with changes"
+			of := ""
+			if v.Revision != "" {
+				of = " of revision " + v.Revision
 			}
-			_, err := fmt.Fprintf(s.out, "marimba %s (%s%s), %s\n", v.Version, v.Revision, modified, v.Go)
+			if v.Modified {
+				of += ", with changes"
+			}
+			_, err := fmt.Fprintf(s.out, "marimba %s%s, built with %s\n", v.Version, of, v.Go)
 			return err
 		},
 	}
