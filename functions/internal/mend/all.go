@@ -51,7 +51,7 @@ func (m *Mender) MendAll(ctx context.Context, contests []events.Contest) (done R
 		}
 	}
 	var others []string // contests that have no file any more
-	for e, err := range m.log.Entries(ctx, "") {
+	for e, err := range ahead(ctx, m.log.Entries(ctx, "")) {
 		if err != nil {
 			return Restored{}, err
 		}

@@ -129,7 +129,7 @@ func (b *rebuild) mend(ctx context.Context, cause string) (Result, error) {
 	if err := b.counts.EndLife(ctx, b.contest); err != nil {
 		return Result{}, err
 	}
-	for e, err := range b.log.Entries(ctx, b.contest.ID) {
+	for e, err := range ahead(ctx, b.log.Entries(ctx, b.contest.ID)) {
 		if err != nil {
 			return Result{}, err
 		}
@@ -178,7 +178,7 @@ func (m *Mender) recount(ctx context.Context, c events.Contest) (Result, error) 
 }
 
 func (b *rebuild) beside(ctx context.Context) (Result, error) {
-	for e, err := range b.log.Entries(ctx, b.contest.ID) {
+	for e, err := range ahead(ctx, b.log.Entries(ctx, b.contest.ID)) {
 		if err != nil {
 			return Result{}, err
 		}

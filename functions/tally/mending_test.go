@@ -1,0 +1,187 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"log/slog"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/alicebob/miniredis/v2"
+	"github.com/redis/go-redis/v9"
+
+	"marimba/events"
+	"marimba/functions/internal/counts"
+	"marimba/functions/internal/journal/journaltest"
+	"marimba/functions/internal/mend"
+)
+
+// healer mends a contest in so much time, or fails.
+type healer struct {
+	mu    sync.Mutex
+	takes map[string]time.Duration
+	fails error
+	began []string
+}
+
+func (h *healer) Mend(ctx context.Context, c events.Contest) (mend.Result, bool, error) {
+	h.mu.Lock()
+	h.began = append(h.began, c.ID)
+	takes, fails := h.takes[c.ID], h.fails
+	h.mu.Unlock()
+	select {
+	case <-time.After(takes):
+	case <-ctx.Done():
+		return mend.Result{}, false, ctx.Err()
+	}
+	return mend.Result{Contest: c.ID, Life: 2, Boxes: 7, Votes: 70, Cause: "lost", Took: takes}, fails == nil, fails
+}
+
+// logged catches what is logged until the test ends.
+func logged(t *testing.T) func() []string {
+	var out bytes.Buffer
+	before := slog.Default()
+	slog.SetDefault(slog.New(slog.NewTextHandler(&out, nil)))
+	t.Cleanup(func() { slog.SetDefault(before) })
+	return func() []string {
+		return strings.FieldsFunc(out.String(), func(r rune) bool { return r == '\n' })
+	}
+}
+
+// However many boxes find counts lost, these are mended once, and one line tells
+// of it. Boxes wait for it, but not long: then they are to come again, and those
+// that follow at once. Another contest is mended meanwhile.
+func TestMendingTakesItsTime(t *testing.T) {
+	lines := logged(t)
+	synctest.Test(t, func(t *testing.T) {
+		h := &healer{takes: map[string]time.Duration{"large": time.Minute, "small": 100 * time.Millisecond}}
+		m := newMending(t.Context(), h)
+		large, small := events.Contest{ID: "large"}, events.Contest{ID: "small"}
+		began := time.Now()
+		var waiting sync.WaitGroup
+		for range 20 {
+			waiting.Go(func() {
+				if err := m.wait(t.Context(), large); !errors.Is(err, errMending) || time.Since(began) != patience {
+					t.Errorf("after %v: %v", time.Since(began), err)
+				}
+			})
+		}
+		time.Sleep(time.Millisecond)
+		if err := m.wait(t.Context(), small); err != nil || time.Since(began) > 200*time.Millisecond {
+			t.Errorf("another contest, after %v: %v", time.Since(began), err)
+		}
+		waiting.Wait()
+		if err := m.wait(t.Context(), large); !errors.Is(err, errMending) || time.Since(began) != patience {
+			t.Errorf("late, after %v: %v", time.Since(began), err)
+		}
+		gone, leave := context.WithCancel(t.Context())
+		leave()
+		if err := m.wait(gone, small); !errors.Is(err, context.Canceled) {
+			t.Errorf("one who left: %v", err)
+		}
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		if got := strings.Join(h.began, " "); got != "large small small" {
+			t.Errorf("mended were %s", got)
+		}
+		if err := m.close(t.Context()); err != nil {
+			t.Error(err)
+		}
+	})
+	got := lines()
+	if len(got) != 3 || !strings.Contains(got[0], "contest=small") || !strings.Contains(got[2], "contest=large") ||
+		!strings.Contains(got[2], "level=INFO") || !strings.Contains(got[2], `cause=lost found="the same" boxes=7 votes=70 seconds=60`) {
+		t.Errorf("logged are\n%s", strings.Join(got, "\n"))
+	}
+}
+
+// A mending that failed is told once, and not tried again by each box that comes;
+// one that another process is at is not worth a line.
+func TestMendingFails(t *testing.T) {
+	lines := logged(t)
+	synctest.Test(t, func(t *testing.T) {
+		away := errors.New("the log is away")
+		h := &healer{fails: away}
+		m := newMending(t.Context(), h)
+		c := events.Contest{ID: "rock"}
+		for range 10 {
+			if err := m.wait(t.Context(), c); !errors.Is(err, away) {
+				t.Errorf("got %v", err)
+			}
+		}
+		if len(h.began) != 1 {
+			t.Errorf("it was tried %d times", len(h.began))
+		}
+		time.Sleep(pause)
+		h.fails = counts.ErrLocked
+		if err := m.wait(t.Context(), c); !errors.Is(err, errMending) || len(h.began) != 2 {
+			t.Errorf("tried %d times, %v", len(h.began), err)
+		}
+		time.Sleep(pause)
+		h.fails = nil
+		if err := m.wait(t.Context(), c); err != nil {
+			t.Error(err)
+		}
+		if len(m.turns) != 0 {
+			t.Errorf("kept are %v", m.turns)
+		}
+	})
+	if got := lines(); len(got) != 2 || !strings.Contains(got[0], "level=WARN") || !strings.Contains(got[0], "the log is away") {
+		t.Errorf("logged are\n%s", strings.Join(got, "\n"))
+	}
+}
+
+// A process that ends stops mending, and waits for it.
+func TestMendingEndsWithTheProcess(t *testing.T) {
+	lines := logged(t)
+	synctest.Test(t, func(t *testing.T) {
+		process, end := context.WithCancel(t.Context())
+		m := newMending(process, &healer{takes: map[string]time.Duration{"rock": time.Hour}})
+		if err := m.wait(t.Context(), events.Contest{ID: "rock"}); !errors.Is(err, errMending) {
+			t.Errorf("got %v", err)
+		}
+		short, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if err := m.close(short); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("while it goes on: %v", err)
+		}
+		end()
+		if err := m.close(t.Context()); err != nil {
+			t.Error(err)
+		}
+	})
+	if got := lines(); len(got) != 0 {
+		t.Errorf("logged are\n%s", strings.Join(got, "\n"))
+	}
+}
+
+// The first vote of a contest is counted at once. While a contest is held its
+// boxes are to come again, and nothing is said about it.
+func TestFirstVoteAndHold(t *testing.T) {
+	lines := logged(t)
+	server := miniredis.RunT(t)
+	client := redis.NewClient(&redis.Options{Addr: server.Addr(), Protocol: 2})
+	t.Cleanup(func() { _ = client.Close() })
+	store, log := counts.New(client), journaltest.New()
+	tally := newTally(roll{contest.ID: contest}, store, log, newMending(t.Context(), mend.New(store, log)))
+	for _, e := range judged("first") {
+		if err := tally.handle(t.Context(), e); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := store.Hold(t.Context(), contest, time.Minute); err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range judged("second") {
+		if err := tally.handle(t.Context(), e); !errors.Is(err, counts.ErrHeld) {
+			t.Errorf("held: %v", err)
+		}
+	}
+	if got := lines(); len(got) != 0 {
+		t.Errorf("logged are\n%s", strings.Join(got, "\n"))
+	}
+}
