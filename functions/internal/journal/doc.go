@@ -1,6 +1,6 @@
 // Package journal keeps the log of all votes in MongoDB: what was cast, and what
 // became of it. The log is what counts are rebuilt from and held against; what
-// was written is never changed.
+// was written, and is not void, is never changed.
 //
 // # Collections
 //
@@ -11,7 +11,7 @@
 //	contest  id of the contest
 //	channel  http, wasm, grpc, event
 //	at       date: receipt of the box's first vote
-//	attempt  which of perhaps several decisions on the box this is (see package counts)
+//	attempt  which of perhaps several decisions on the box this is, "<life>:<name>" (see package counts)
 //	bands    folded names of the bands in it, each once
 //	states   states of its votes, each once
 //	votes    text: one line a vote, its columns with tabs between: index, id, name,
@@ -34,9 +34,30 @@
 //
 // statements has one document for each contest that is final; see Statement.
 //
+// lives has one document for each life of a contest's counts (package counts tells
+// what that is), the log of all mending and recounts too:
+//
+//	_id      "<contest>/<number>", so a life begins once
+//	contest, number
+//	at       date
+//	cause    why the counts were rebuilt
+//	found    what they were before, held against the log
+//	boxes, votes  of the log that the life began with
+//	token, chunks  where its marks are
+//
+// seals has these marks, 8 bytes for each box of the life before that the life
+// began with, 65,536 in a document "<contest>/<number>/<token>/<n>". A box whose
+// attempt is of a life that has ended stands if the next life has its mark, and is
+// void if not: it was logged too late, counts for nothing, and is replaced when it
+// is delivered again. Entries leaves void boxes out. Pages and look-ups by receipt
+// do not ask: a void box is on its way, and its votes are shown as they were
+// decided first for the seconds until that is done.
+//
 // # FerretDB
 //
 // All of it runs on MongoDB and on FerretDB 1 (SQLite). There indexes other than
 // that of _id serve no query and views are not known, so neither is made, and
-// what is not looked up by _id reads the whole collection.
+// what is not looked up by _id reads the whole collection. A replacement is not
+// atomic there: two that are made of one void box in the same moment, in different
+// lives, could both be believed.
 package journal
