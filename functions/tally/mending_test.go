@@ -126,6 +126,7 @@ func TestMendingFails(t *testing.T) {
 		if err := m.wait(t.Context(), c); err != nil {
 			t.Error(err)
 		}
+		m.all.Wait()
 		if len(m.turns) != 0 {
 			t.Errorf("kept are %v", m.turns)
 		}
