@@ -15,9 +15,12 @@ import (
 
 // Bounds of mending. A box waits for it no longer than patience, which is enough
 // for the first vote of a contest; then it comes again. So the boxes of one
-// contest do not keep those of others from their place.
+// contest do not keep those of others from their place. But one box keeps vigil:
+// a function that has no request is put to sleep, and the mending with it, which
+// would begin anew with each box that comes. Both are below the source's 30 s.
 const (
 	patience  = 2 * time.Second
+	vigil     = 25 * time.Second
 	pause     = 500 * time.Millisecond // after a mending that failed
 	atOnce    = 2                      // contests
 	mostKnown = 10_000                 // contests; far more than there are
@@ -41,6 +44,7 @@ type mending struct {
 // turn is one mending of a contest.
 type turn struct {
 	began time.Time
+	awake chan struct{} // holds one: a box keeps vigil
 	done  chan struct{} // closed at the end
 	ended time.Time     // set before done is closed, like err
 	err   error
@@ -63,6 +67,26 @@ func (m *mending) wait(ctx context.Context, c events.Contest) error {
 		return r.err
 	default:
 	}
+	select {
+	case <-r.done:
+		return r.err
+	case <-limit.C:
+		return r.watch(ctx)
+	case <-ctx.Done():
+		return fmt.Errorf("%w: %w", errMending, ctx.Err())
+	}
+}
+
+// watch keeps vigil until the mending ends, unless another box does.
+func (r *turn) watch(ctx context.Context) error {
+	select {
+	case r.awake <- struct{}{}:
+		defer func() { <-r.awake }()
+	default:
+		return errMending
+	}
+	limit := time.NewTimer(vigil)
+	defer limit.Stop()
 	select {
 	case <-r.done:
 		return r.err
@@ -91,7 +115,7 @@ func (m *mending) join(c events.Contest) *turn {
 	if len(m.turns) >= mostKnown {
 		clear(m.turns) // at worst one is begun twice, and ends at the lock
 	}
-	r := &turn{began: time.Now(), done: make(chan struct{})}
+	r := &turn{began: time.Now(), awake: make(chan struct{}, 1), done: make(chan struct{})}
 	m.turns[c.ID] = r
 	m.all.Go(func() { m.run(c, r) })
 	return r

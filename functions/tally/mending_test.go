@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -54,7 +55,8 @@ func logged(t *testing.T) func() []string {
 
 // However many boxes find counts lost, these are mended once, and one line tells
 // of it. Boxes wait for it, but not long: then they are to come again, and those
-// that follow at once. Another contest is mended meanwhile.
+// that follow at once. One box at a time keeps vigil, so that the function is not
+// put to sleep before the mending has ended. Another contest is mended meanwhile.
 func TestMendingTakesItsTime(t *testing.T) {
 	lines := logged(t)
 	synctest.Test(t, func(t *testing.T) {
@@ -63,9 +65,16 @@ func TestMendingTakesItsTime(t *testing.T) {
 		large, small := events.Contest{ID: "large"}, events.Contest{ID: "small"}
 		began := time.Now()
 		var waiting sync.WaitGroup
+		var vigils atomic.Int32
 		for range 20 {
 			waiting.Go(func() {
-				if err := m.wait(t.Context(), large); !errors.Is(err, errMending) || time.Since(began) != patience {
+				err := m.wait(t.Context(), large)
+				if time.Since(began) == patience+vigil {
+					vigils.Add(1)
+				} else if time.Since(began) != patience {
+					t.Errorf("after %v: %v", time.Since(began), err)
+				}
+				if !errors.Is(err, errMending) {
 					t.Errorf("after %v: %v", time.Since(began), err)
 				}
 			})
@@ -74,9 +83,23 @@ func TestMendingTakesItsTime(t *testing.T) {
 		if err := m.wait(t.Context(), small); err != nil || time.Since(began) > 200*time.Millisecond {
 			t.Errorf("another contest, after %v: %v", time.Since(began), err)
 		}
-		waiting.Wait()
-		if err := m.wait(t.Context(), large); !errors.Is(err, errMending) || time.Since(began) != patience {
+		time.Sleep(patience)
+		if err := m.wait(t.Context(), large); !errors.Is(err, errMending) || time.Since(began) > 2*patience {
 			t.Errorf("late, after %v: %v", time.Since(began), err)
+		}
+		waiting.Wait()
+		if n := vigils.Load(); n != 1 {
+			t.Errorf("%d boxes kept vigil", n)
+		}
+		var last sync.WaitGroup
+		last.Go(func() { // who comes after the first vigil keeps the next
+			if err := m.wait(t.Context(), large); !errors.Is(err, errMending) || time.Since(began) < patience+2*vigil {
+				t.Errorf("second vigil, after %v: %v", time.Since(began), err)
+			}
+		})
+		last.Wait()
+		if err := m.wait(t.Context(), large); err != nil || time.Since(began) < time.Minute {
+			t.Errorf("third vigil, after %v: %v", time.Since(began), err)
 		}
 		gone, leave := context.WithCancel(t.Context())
 		leave()
@@ -93,8 +116,8 @@ func TestMendingTakesItsTime(t *testing.T) {
 		}
 	})
 	got := lines()
-	if len(got) != 3 || !strings.Contains(got[0], "contest=small") || !strings.Contains(got[2], "contest=large") ||
-		!strings.Contains(got[2], "level=INFO") || !strings.Contains(got[2], `cause=lost found="the same" boxes=7 votes=70 seconds=60`) {
+	if len(got) != 3 || !strings.Contains(got[0], "contest=small") || !strings.Contains(got[1], "contest=large") ||
+		!strings.Contains(got[1], "level=INFO") || !strings.Contains(got[1], `cause=lost found="the same" boxes=7 votes=70 seconds=60`) {
 		t.Errorf("logged are\n%s", strings.Join(got, "\n"))
 	}
 }
