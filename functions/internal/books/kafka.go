@@ -91,17 +91,21 @@ func (t castTopic) Reach(ctx context.Context) (reach, error) {
 		return nil, fmt.Errorf("open Kafka: %w", err)
 	}
 	defer client.Close()
+	return reachOf(ctx, kadm.NewClient(client), events.VotesCast)
+}
+
+// reachOf returns how far a topic goes now.
+func reachOf(ctx context.Context, admin *kadm.Client, topic events.Topic) (reach, error) {
 	ctx, cancel := context.WithTimeout(ctx, askKafka)
 	defer cancel()
-	admin, topic := kadm.NewClient(client), string(events.VotesCast)
-	begins, err := admin.ListStartOffsets(ctx, topic)
+	begins, err := admin.ListStartOffsets(ctx, string(topic))
 	if err == nil {
 		err = begins.Error()
 	}
 	if err != nil {
 		return nil, fmt.Errorf("ask where %s begins: %w", topic, err)
 	}
-	ends, err := admin.ListEndOffsets(ctx, topic)
+	ends, err := admin.ListEndOffsets(ctx, string(topic))
 	if err == nil {
 		err = ends.Error()
 	}
@@ -110,7 +114,7 @@ func (t castTopic) Reach(ctx context.Context) (reach, error) {
 	}
 	r := make(reach)
 	ends.Each(func(end kadm.ListedOffset) {
-		begin, _ := begins.Lookup(topic, end.Partition)
+		begin, _ := begins.Lookup(string(topic), end.Partition)
 		r[end.Partition] = extent{begin.Offset, end.Offset}
 	})
 	return r, nil

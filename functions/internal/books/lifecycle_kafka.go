@@ -35,28 +35,7 @@ func (l *lines) close() { l.client.Close() }
 
 // Reach returns how far a topic goes now.
 func (l *lines) Reach(ctx context.Context, topic events.Topic) (reach, error) {
-	ctx, cancel := context.WithTimeout(ctx, askKafka)
-	defer cancel()
-	begins, err := l.admin.ListStartOffsets(ctx, string(topic))
-	if err == nil {
-		err = begins.Error()
-	}
-	if err != nil {
-		return nil, fmt.Errorf("ask where %s begins: %w", topic, err)
-	}
-	ends, err := l.admin.ListEndOffsets(ctx, string(topic))
-	if err == nil {
-		err = ends.Error()
-	}
-	if err != nil {
-		return nil, fmt.Errorf("ask where %s ends: %w", topic, err)
-	}
-	r := make(reach)
-	ends.Each(func(end kadm.ListedOffset) {
-		begin, _ := begins.Lookup(string(topic), end.Partition)
-		r[end.Partition] = extent{begin.Offset, end.Offset}
-	})
-	return r, nil
+	return reachOf(ctx, l.admin, topic)
 }
 
 // Committed returns, by partition, the offset up to which a group has handled all
