@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"strconv"
+	"strings"
 	"time"
 
 	"marimba/events"
@@ -74,9 +75,8 @@ func tooLong(v *events.Vote) *events.Refusal {
 	return nil
 }
 
-// ballot returns the ballot that was read. All of its text is one piece of
-// memory, which is all that is taken for it.
-func (a answer) ballot() (events.Ballot, error) {
+// ballot returns the ballot that an answer holds. Its text is kept.
+func (in *instance) ballot(a answer) (events.Ballot, error) {
 	if len(a.body) < ballotHead || len(a.body) > maxAnswer {
 		return events.Ballot{}, errCutShort
 	}
@@ -102,7 +102,7 @@ func (a answer) ballot() (events.Ballot, error) {
 	}
 	ends[7] = len(all)
 
-	whole := string(all)
+	whole := in.keep(all)
 	var text [textCount + 3]string
 	from := 0
 	for i, to := range ends {
@@ -113,6 +113,22 @@ func (a answer) ballot() (events.Ballot, error) {
 		Year: text[5], Rank: text[6], CastAt: text[7],
 	}, nil
 }
+
+// keep returns a text that outlives the call. The texts of some dozens of ballots
+// share a piece of memory, so that most ballots take none; it goes when the last
+// of these ballots does, and they are all on their way to Kafka.
+func (in *instance) keep(text []byte) string {
+	if in.kept.Cap()-in.kept.Len() < len(text) {
+		in.kept = strings.Builder{}
+		in.kept.Grow(max(keptPiece, len(text)))
+	}
+	from := in.kept.Len()
+	in.kept.Write(text)
+	return in.kept.String()[from:]
+}
+
+// keptPiece is how much memory the texts of ballots take at a time, in bytes.
+const keptPiece = 4 << 10
 
 // maxBallotText is room for a ballot of usual length.
 const maxBallotText = 512

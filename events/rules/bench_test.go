@@ -79,8 +79,8 @@ func BenchmarkJudge(b *testing.B) {
 	}
 }
 
-// A vote of 120 bytes is read and judged in less than 3 µs. What it takes of
-// memory is the ballot's own text.
+// A vote of 120 bytes is read and judged in less than 3 µs, without an allocation:
+// the texts of some dozens of ballots share one.
 func BenchmarkReadAndJudge(b *testing.B) {
 	data := []byte(`{"id":"plaza-0001","name":"Alux Nahual","album":"Alto al Fuego","year":"1987","rank":"3","voter":"plaza-001","x":1}`)
 	now := time.Now()

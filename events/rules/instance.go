@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"strings"
 	"time"
 
 	"github.com/tetratelabs/wazero"
@@ -21,8 +22,9 @@ type instance struct {
 	memory      api.Memory
 	room        api.Function
 	judge, read api.Function
-	at, size    uint32    // where the next call's bytes go, and how many fit there
-	stack       [2]uint64 // a function's parameters, and its result
+	at, size    uint32          // where the next call's bytes go, and how many fit there
+	stack       [2]uint64       // a function's parameters, and its result
+	kept        strings.Builder // texts of ballots; they are never written again
 
 	// The timer of a watched instance ends ctx, and with it the call.
 	ctx   context.Context

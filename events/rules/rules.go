@@ -174,7 +174,7 @@ func Read(data []byte, strict bool) (b events.Ballot, no *events.Refusal, err er
 		case refused:
 			no, err = a.refusal()
 		case ballot:
-			b, err = a.ballot()
+			b, err = in.ballot(a)
 		default:
 			err = a.fault()
 		}
