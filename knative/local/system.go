@@ -249,33 +249,10 @@ func (s *System) openRevisions(births *nursery) error {
 }
 
 func (s *System) openSources(member string) error {
-	producer, err := deadLetterProducer(s.parts.Kafka)
-	if err != nil {
-		return err
-	}
-	s.onClose(func(context.Context) error { producer.Close(); return nil })
-	var sources []*dispatcher
-	s.onClose(func(ctx context.Context) error {
-		var all sync.WaitGroup
-		errs := make([]error, len(sources))
-		for i, d := range sources {
-			all.Go(func() { errs[i] = d.close(ctx) })
-		}
-		all.Wait()
-		return errors.Join(errs...)
-	})
-	for i := range s.plan.sources {
-		src := &s.plan.sources[i]
-		d, err := openDispatcher(s.parts.Kafka, member, postman{
-			source: src, to: s.revisions[src.sink], ledger: s.ledger, log: s.log,
-			deadSink: topicSink{producer, s.plan.sinks[src.delivery.deadLetter]},
-		})
-		if err != nil {
-			return err
-		}
-		sources = append(sources, d)
-	}
-	return nil
+	sources, err := openSources(s.plan, s.parts.Kafka, member,
+		func(function string) http.RoundTripper { return s.revisions[function] }, s.ledger, s.log)
+	s.onClose(sources.close)
+	return err
 }
 
 func (s *System) serve(listeners map[string]net.Listener) {
