@@ -16,12 +16,13 @@ type settings struct {
 	home string // folder of binaries and data
 	data string // folder of a house's data; empty: the usual one
 	json bool
+	in   io.Reader // what a flag's value - stands for
 	out  io.Writer // results
 	err  io.Writer // all that tells how it goes on
 }
 
 func root() *cobra.Command {
-	s := &settings{home: os.Getenv("MARIMBA_HOME"), out: os.Stdout, err: os.Stderr}
+	s := &settings{home: os.Getenv("MARIMBA_HOME"), in: os.Stdin, out: os.Stdout, err: os.Stderr}
 	if s.home == "" {
 		s.home = ".marimba"
 	}
@@ -35,7 +36,8 @@ func root() *cobra.Command {
 	cmd.PersistentFlags().BoolVar(&s.json, "json", false, "write the result as JSON, for machines")
 	cmd.PersistentFlags().StringVar(&s.data, "data", "", "folder of the data (default .marimba/data)")
 	cmd.AddCommand(demoCommand(s), upCommand(s), sendCommand(s), resultsCommand(s), logsCommand(s),
-		contestCommand(s), closeCommand(s), deliverCommand(s), auditCommand(s), recountCommand(s), replayCommand(s), versionCommand(s))
+		contestCommand(s), closeCommand(s), deliverCommand(s), auditCommand(s), recountCommand(s), replayCommand(s),
+		secretsCommand(s), versionCommand(s))
 	return cmd
 }
 
