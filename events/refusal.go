@@ -60,6 +60,7 @@ const (
 	ParameterMalformed Code = "parameter_malformed"
 	TokenRequired      Code = "token_required"
 	VoteUnknown        Code = "vote_unknown"
+	LetterUnknown      Code = "letter_unknown"
 	NotFinal           Code = "not_final"
 	Busy               Code = "busy"
 	Unavailable        Code = "unavailable"

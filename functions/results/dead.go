@@ -2,18 +2,18 @@ package main
 
 import (
 	"context"
-	"iter"
 	"net/http"
 	"time"
 
 	"marimba/events"
 	"marimba/functions/internal/journal"
+	"marimba/functions/internal/replay"
 )
 
 // buried is the shelf of dead letters.
 type buried interface {
 	DeadVotes(ctx context.Context, contest string) (map[events.Channel]int64, error)
-	Dead(ctx context.Context, state journal.ShelfState, contest string) iter.Seq2[journal.DeadLetter, error]
+	replay.Shelf
 }
 
 // Bounds of a list of dead letters. Their events are not in it.
@@ -37,6 +37,9 @@ type deadLetter struct {
 	At          time.Time          `json:"at"`
 	State       journal.ShelfState `json:"state"`
 	ReplayedAt  time.Time          `json:"replayed_at,omitzero"`
+	// Sendable is whether it can be sent again: events that travel in no topic of ours
+	// cannot.
+	Sendable bool `json:"sendable"`
 }
 
 // listDead lists dead letters, in no order. It needs the token: a dead letter
@@ -61,7 +64,7 @@ func (r *results) listDead(w http.ResponseWriter, req *http.Request) error {
 		Letters []deadLetter `json:"letters"`
 		More    bool         `json:"more"`
 	}{Letters: []deadLetter{}}
-	for d, err := range r.journal.Dead(req.Context(), state, contest) {
+	for d, err := range r.journal.DeadList(req.Context(), state, contest) {
 		if err != nil {
 			return err
 		}
@@ -72,7 +75,7 @@ func (r *results) listDead(w http.ResponseWriter, req *http.Request) error {
 		list.Letters = append(list.Letters, deadLetter{
 			ID: d.ID, Type: d.Type, Contest: d.Contest, Channel: d.Channel, Votes: d.Votes, Topic: d.Topic, Cause: d.Cause,
 			Status: d.Status, Destination: d.Destination, Answer: d.Answer, Places: listed(d.Places), At: d.At, State: d.State,
-			ReplayedAt: d.ReplayedAt,
+			ReplayedAt: d.ReplayedAt, Sendable: d.Topic != "",
 		})
 	}
 	return write(w, req, forNobody, "", list)

@@ -11,6 +11,7 @@ import (
 	"marimba/config"
 	"marimba/events"
 	"marimba/functions/internal/problem"
+	"marimba/functions/internal/replay"
 )
 
 // Bounds of an answer. An export and a live stream have their own.
@@ -18,6 +19,7 @@ const (
 	answerTimeout  = 10 * time.Second
 	searchesAtOnce = 8
 	exportsAtOnce  = 2
+	replaysAtOnce  = 1
 	placeTimeout   = 2 * time.Second // how long a request waits for one of these
 )
 
@@ -33,11 +35,15 @@ type results struct {
 	journal  logged
 	finals   *finals
 	boards   *boards
-	feeds    *feeds
+	feeds    *feeds // of boards
+	tails    *feeds // of the newest votes
+	flights  *flights
+	letters  replay.Sender
 	shelved  *shelved
 	access   access
 	searches chan struct{} // one entry for each search of the log that runs
 	exports  chan struct{}
+	replays  chan struct{}
 	patience time.Duration // of a request that waits for a place in them
 	now      func() time.Time
 }
@@ -58,19 +64,28 @@ type logged interface {
 	stated
 }
 
+// streamed is what Kafka knows, and takes.
+type streamed interface {
+	queued
+	replay.Sender
+}
+
 // newResults returns a function's answers. Live streams end when ctx does.
-func newResults(ctx context.Context, contests contests, counts counted, journal logged, token config.Secret) *results {
+func newResults(ctx context.Context, contests contests, counts counted, journal logged, kafka streamed, token config.Secret) *results {
 	r := &results{
-		contests: contests, counts: counts, journal: journal,
+		contests: contests, counts: counts, journal: journal, letters: kafka,
 		access:   newAccess(token),
 		searches: make(chan struct{}, searchesAtOnce),
 		exports:  make(chan struct{}, exportsAtOnce),
+		replays:  make(chan struct{}, replaysAtOnce),
 		patience: placeTimeout,
 		now:      time.Now,
 	}
 	r.finals = newFinals(journal, r.clock)
 	r.boards = newBoards(contests, counts, r.finals, r.clock)
-	r.feeds = newFeeds(ctx, r.boards)
+	r.feeds = newFeeds(ctx, "board", frameEvery, r.boards.frame)
+	r.tails = newFeeds(ctx, "tail of the log", tailEvery, r.tail)
+	r.flights = newFlights(kafka, r.clock)
 	r.shelved = newShelved(journal, r.clock)
 	return r
 }
@@ -99,8 +114,11 @@ func (r *results) table() []route {
 		{"GET /v1/contests/{contest}/statement", r.showStatement, false},
 		{"GET /v1/contests/{contest}/votes/{id}", r.findVote, false},
 		{"GET /v1/receipts/{receipt}", r.showReceipt, false},
+		{"GET /v1/flight", r.showFlight, false},
 		{"GET /v1/dead", r.listDead, false},
+		{"POST /v1/dead/replay", r.replayDead, true},
 		{"GET /logs", r.searchLogs, true},
+		{"GET /logs/stream", r.streamLog, true},
 		{"GET /openapi.yaml", r.showDescription, false},
 		{"GET /{$}", r.showPage, false},
 		{"GET /assets/{file}", r.showAsset, false},

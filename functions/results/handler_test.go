@@ -24,7 +24,18 @@ func (h *house) get(t *testing.T, path string, headers ...string) *httptest.Resp
 
 func (h *house) ask(t *testing.T, method, path string, headers ...string) *httptest.ResponseRecorder {
 	t.Helper()
-	req := httptest.NewRequestWithContext(t.Context(), method, path, nil)
+	return h.serve(httptest.NewRequestWithContext(t.Context(), method, path, nil), headers...)
+}
+
+// post posts JSON.
+func (h *house) post(t *testing.T, path, body string, headers ...string) *httptest.ResponseRecorder {
+	t.Helper()
+	req := httptest.NewRequestWithContext(t.Context(), http.MethodPost, path, strings.NewReader(body))
+	req.Header.Set("Content-Type", "application/json")
+	return h.serve(req, headers...)
+}
+
+func (h *house) serve(req *http.Request, headers ...string) *httptest.ResponseRecorder {
 	for _, header := range headers {
 		name, value, _ := strings.Cut(header, ": ")
 		req.Header.Set(name, value)
@@ -99,6 +110,9 @@ func TestRefusals(t *testing.T) {
 		{"/logs?band=%00", 400, events.ParameterMalformed},
 		{"/logs?band=" + strings.Repeat("x", 121), 400, events.ParameterMalformed},
 		{"/logs?from=2026-11-24T12:00:00Z&to=2026-11-24T11:00:00Z", 400, events.ParameterMalformed},
+		{"/logs/stream?contest=nowhere", 404, events.ContestUnknown},
+		{"/logs/stream?contest=rock&contest=rock", 400, events.ParameterMalformed},
+		{"/v1/dead/replay", 404, events.RouteUnknown},
 		{"/logs?after=nothing", 400, events.ParameterMalformed},
 		{"/logs?format=csv", 401, events.TokenRequired},
 		{"/logs?format=ndjson&contest=rock", 401, events.TokenRequired},
@@ -130,10 +144,10 @@ func TestRefusals(t *testing.T) {
 // come back, and all else as ever.
 func TestAway(t *testing.T) {
 	h := newHouse(t.Context())
-	h.redis.away, h.mongo.away = errAway, errAway
+	h.redis.away, h.mongo.away, h.kafka.away = errAway, errAway, errAway
 	for _, path := range []string{
 		"/v1/contests/rock/board", "/v1/contests/rock/history", "/v1/contests/rock/history?step=second", "/v1/contests/rock/balance",
-		"/v1/contests/rock/statement", "/v1/contests/rock/votes/a", "/v1/receipts/a.0", "/v1/dead", "/logs", "/logs?after=", "/logs?format=csv", "/logs?format=ndjson&limit=5",
+		"/v1/contests/rock/statement", "/v1/contests/rock/votes/a", "/v1/receipts/a.0", "/v1/dead", "/v1/flight", "/logs", "/logs?after=", "/logs?format=csv", "/logs?format=ndjson&limit=5",
 	} {
 		headers := []string{}
 		if path == "/v1/dead" || path == "/logs?format=csv" {

@@ -1,6 +1,7 @@
 // Command results shows what became of the votes: the board, live and at rest,
-// its history, the log, receipts and the balance of the books. It reads Redis
-// and MongoDB and changes nothing.
+// its history, the log, receipts and the balance of the books. It reads Redis,
+// MongoDB and Kafka's offsets, and changes nothing, unless an organiser has it send
+// dead letters again.
 package main
 
 import (
@@ -8,6 +9,7 @@ import (
 
 	"marimba/functions/internal/counts"
 	"marimba/functions/internal/journal"
+	"marimba/functions/internal/kafka"
 	"marimba/functions/internal/serve"
 )
 
@@ -30,6 +32,10 @@ func run(ctx context.Context, environ []string) error {
 	if err != nil {
 		return err
 	}
-	r := newResults(ctx, contests, store, log, cfg.Token)
-	return serve.HTTP(ctx, cfg.Server, r.routes(), log.Close, store.Close)
+	topics, err := kafka.Open(cfg.Kafka, "marimba-results")
+	if err != nil {
+		return err
+	}
+	r := newResults(ctx, contests, store, log, topics, cfg.Token)
+	return serve.HTTP(ctx, cfg.Server, r.routes(), topics.Close, log.Close, store.Close)
 }

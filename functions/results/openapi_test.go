@@ -4,11 +4,11 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"maps"
 	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
 	"go.yaml.in/yaml/v3"
@@ -16,6 +16,7 @@ import (
 	"marimba/events"
 	"marimba/functions/internal/counts"
 	"marimba/functions/internal/journal"
+	"marimba/functions/internal/kafka"
 )
 
 // described reads the description, as JSON would have it.
@@ -40,11 +41,17 @@ func described(t *testing.T) map[string]any {
 func TestDescriptionHasEveryRoute(t *testing.T) {
 	var routes []string
 	for _, route := range newHouse(t.Context()).table() {
-		if path, ok := strings.CutPrefix(route.pattern, "GET "); ok {
-			routes = append(routes, strings.TrimSuffix(path, "{$}"))
+		if method, path, ok := strings.Cut(route.pattern, " "); ok {
+			routes = append(routes, strings.ToLower(method)+" "+strings.TrimSuffix(path, "{$}"))
 		}
 	}
-	paths := slices.Sorted(maps.Keys(described(t)["paths"].(map[string]any)))
+	var paths []string
+	for path, item := range described(t)["paths"].(map[string]any) {
+		for method := range item.(map[string]any) {
+			paths = append(paths, method+" "+path)
+		}
+	}
+	slices.Sort(paths)
 	slices.Sort(routes)
 	if !slices.Equal(routes, paths) {
 		t.Errorf("routes are\n%v, described are\n%v", routes, paths)
@@ -86,6 +93,7 @@ func TestAnswersAreAsDescribed(t *testing.T) {
 	tests := []struct {
 		path, of, status string
 		headers          []string
+		body             string // is posted
 	}{
 		{path: "/v1/contests", of: "/v1/contests"},
 		{path: "/v1/contests/rock", of: "/v1/contests/{contest}"},
@@ -103,11 +111,16 @@ func TestAnswersAreAsDescribed(t *testing.T) {
 		{path: "/v1/contests/rock/votes/" + idOf(noon), of: "/v1/contests/{contest}/votes/{id}"},
 		{path: "/v1/receipts/r.0", of: "/v1/receipts/{receipt}"},
 		{path: "/v1/receipts/r.0", of: "/v1/receipts/{receipt}", headers: []string{bearer}},
+		{path: "/v1/receipts/r.2", of: "/v1/receipts/{receipt}"},
 		{path: "/v1/receipts/r.1", of: "/v1/receipts/{receipt}"},
 		{path: "/v1/receipts/" + idOf(noon) + ".1", of: "/v1/receipts/{receipt}"},
 		{path: "/v1/receipts/r.9", of: "/v1/receipts/{receipt}", status: "404"},
 		{path: "/v1/dead", of: "/v1/dead", headers: []string{bearer}},
 		{path: "/v1/dead", of: "/v1/dead", status: "401"},
+		{path: "/v1/flight", of: "/v1/flight"},
+		{path: "/v1/dead/replay", of: "/v1/dead/replay", headers: []string{bearer}, body: `{"ids": ["d", "foreign"]}`},
+		{path: "/v1/dead/replay", of: "/v1/dead/replay", headers: []string{bearer}, body: `{"ids": ["nowhere"]}`, status: "404"},
+		{path: "/v1/dead/replay", of: "/v1/dead/replay", body: `{"ids": ["d"]}`, status: "401"},
 		{path: "/logs", of: "/logs"},
 		{path: "/logs?after=", of: "/logs"},
 		{path: "/logs?limit=1&after=", of: "/logs", headers: []string{bearer}},
@@ -120,11 +133,16 @@ func TestAnswersAreAsDescribed(t *testing.T) {
 			status, media = test.status, "application/problem+json"
 		}
 		t.Run(status+" "+test.path, func(t *testing.T) {
-			answer := h.get(t, test.path, test.headers...)
+			method, answer := "get", (*httptest.ResponseRecorder)(nil)
+			if test.body == "" {
+				answer = h.get(t, test.path, test.headers...)
+			} else {
+				method, answer = "post", h.post(t, test.path, test.body, test.headers...)
+			}
 			if fmt.Sprint(answer.Code) != status {
 				t.Fatalf("answer is %d %s", answer.Code, answer.Body)
 			}
-			conforms(t, compiler, doc, test.of, status, media, answer)
+			conforms(t, compiler, doc, test.of, method, status, media, answer)
 		})
 		tested[test.of] = true
 	}
@@ -137,11 +155,11 @@ func TestAnswersAreAsDescribed(t *testing.T) {
 }
 
 // conforms checks an answer's body by the schema of its path and status.
-func conforms(t *testing.T, compiler *jsonschema.Compiler, doc map[string]any, path, status, media string, answer *httptest.ResponseRecorder) {
+func conforms(t *testing.T, compiler *jsonschema.Compiler, doc map[string]any, path, method, status, media string, answer *httptest.ResponseRecorder) {
 	t.Helper()
 	escape := strings.NewReplacer("~", "~0", "/", "~1", "{", "%7B", "}", "%7D").Replace
-	at := "#/paths/" + escape(path) + "/get/responses/" + status
-	response := doc["paths"].(map[string]any)[path].(map[string]any)["get"].(map[string]any)["responses"].(map[string]any)[status].(map[string]any)
+	at := "#/paths/" + escape(path) + "/" + method + "/responses/" + status
+	response := doc["paths"].(map[string]any)[path].(map[string]any)[method].(map[string]any)["responses"].(map[string]any)[status].(map[string]any)
 	if ref, ok := response["$ref"].(string); ok {
 		at = ref
 	}
@@ -174,12 +192,16 @@ func full(t *testing.T) *house {
 	h.redis.pending = map[events.State]int64{events.Counted: 1}
 	no := rowAt("r.1")
 	no.State, no.Vote.Reason, no.Vote.Field = events.Refused, events.BandUnknown, "name"
-	h.mongo.rows = []journal.Row{rowAt("r.0"), no}
+	whole := rowAt("r.2")
+	whole.Vote.Index, whole.Vote.CastAt = 2, noon.Add(-time.Minute)
+	whole.Way = journal.Way{Event: "r/accepted", Topic: events.VotesAccepted, Place: "1/22", Attempt: "3:x", Ended: noon.Add(time.Second)}
+	h.mongo.rows = []journal.Row{rowAt("r.0"), no, whole}
+	h.kafka.reach = map[events.Topic]kafka.Reach{events.VotesCast: {0: {From: 1, To: 5}}}
 	h.mongo.dead = []journal.DeadLetter{{
 		ID: "d", Type: events.TypeCast, Contest: "rock", Channel: events.ByHTTP, Votes: 1, Topic: events.VotesCast, Cause: "status",
 		Status: "500", Destination: "http://screen", Answer: "no", Places: []string{"0/1"}, At: noon, State: journal.Shelved,
-		ReplayedAt: noon,
-	}}
+		ReplayedAt: noon, Event: eventText(t, "d"),
+	}, {ID: "foreign", Type: "x", Cause: "status", At: noon, State: journal.Shelved, Event: []byte("{}")}}
 	h.mongo.state("rock", declared(t))
 	return h
 }

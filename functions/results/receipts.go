@@ -59,7 +59,9 @@ func (r *results) showReceipt(w http.ResponseWriter, req *http.Request) error {
 		return err
 	}
 	if found {
-		return write(w, req, keptBy(full), "", rowOf(row, full))
+		out := rowOf(row, full)
+		out.Way = wayOf(row, box, full)
+		return write(w, req, keptBy(full), "", out)
 	}
 	if at, ok := timeOf(box); ok && r.onItsWay(at) {
 		return write(w, req, keptBy(full), "", struct {
@@ -109,6 +111,39 @@ func (r *results) findVote(w http.ResponseWriter, req *http.Request) error {
 		state = pending
 	}
 	return write(w, req, keptBy(full), "", voteAnswer{c.ID, id, state})
+}
+
+// way is what the log and the ids in it tell of a vote's way. What is not known is
+// left out.
+type way struct {
+	Box   string     `json:"box"`
+	BoxAt *time.Time `json:"box_at,omitempty"` // when the door sent it to Kafka, as its id says
+	Index int        `json:"index"`            // of the vote in the box
+	// Event is what brought it to the log, or what died: its id, the topic of such
+	// events, and "<partition>/<offset>" there.
+	Event string       `json:"event"`
+	Topic events.Topic `json:"topic,omitempty"`
+	Place string       `json:"place,omitempty"`
+	// Ended is when it was brought to the log or, dead, to the shelf.
+	Ended time.Time `json:"ended_at,omitzero"`
+	// Life is that of the counts in which it was decided.
+	Life int64 `json:"life,omitempty"`
+	// CastAt is when it was cast by its sender's clock; with the token only.
+	CastAt time.Time `json:"cast_at,omitzero"`
+}
+
+func wayOf(from journal.Row, box string, full bool) *way {
+	w := &way{Box: box, Index: from.Vote.Index, Event: from.Way.Event, Topic: from.Way.Topic, Place: from.Way.Place, Ended: from.Way.Ended}
+	if from.Way.Attempt != "" {
+		w.Life = journal.LifeOf(from.Way.Attempt)
+	}
+	if at, ok := timeOf(box); ok {
+		w.BoxAt = &at
+	}
+	if full {
+		w.CastAt = from.Vote.CastAt
+	}
+	return w
 }
 
 func (r *results) onItsWay(at time.Time) bool {
@@ -164,6 +199,7 @@ type row struct {
 	Reason  events.Code      `json:"reason,omitempty"` // why it was refused
 	Field   string           `json:"field,omitempty"`  // which the reason concerns
 	Cause   string           `json:"cause,omitempty"`  // why it is dead
+	Way     *way             `json:"way,omitempty"`    // of one that was asked for by its receipt
 	*private
 }
 

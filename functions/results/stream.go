@@ -24,8 +24,8 @@ const (
 	comeBackAfter = 2 * time.Second
 )
 
-// frame is a board as it goes over a live stream. Its id names what it shows,
-// in each process the same.
+// frame is what goes over a live stream, such as a board. Its id names what it
+// shows, in each process the same.
 type frame struct {
 	id   string
 	text []byte
@@ -34,18 +34,19 @@ type frame struct {
 // feeds has one feed for each contest that anybody looks at, whatever their
 // number. A contest that nobody looks at is not polled.
 type feeds struct {
-	boards *boards
-	ctx    context.Context // of the process: feeds end with it
-	every  time.Duration
-	beat   time.Duration
-	most   int
+	what  string // is shown
+	look  func(ctx context.Context, contest string) (frame, error)
+	ctx   context.Context // of the process: feeds end with it
+	every time.Duration
+	beat  time.Duration
+	most  int
 
 	mu      sync.Mutex
 	readers int
 	open    map[string]*feed // by contest
 }
 
-// feed sends each new frame of a contest's board to its readers.
+// feed sends each new frame of a contest to its readers.
 type feed struct {
 	stop    context.CancelFunc
 	readers map[*reader]bool
@@ -71,12 +72,11 @@ func (r *reader) put(next frame) {
 	r.seen = next.id
 }
 
-func newFeeds(ctx context.Context, b *boards) *feeds {
-	return &feeds{boards: b, ctx: ctx, every: frameEvery, beat: heartbeat, most: maxStreams, open: make(map[string]*feed)}
+func newFeeds(ctx context.Context, what string, every time.Duration, look func(context.Context, string) (frame, error)) *feeds {
+	return &feeds{what: what, look: look, ctx: ctx, every: every, beat: heartbeat, most: maxStreams, open: make(map[string]*feed)}
 }
 
-// join returns a channel that has the latest frame of a contest's board, but for
-// the one that the reader has seen already. leave must be called.
+// join returns a channel that has the latest frame of a contest, but for the one that the reader has seen already. leave must be called.
 func (f *feeds) join(contest, seen string) (frames <-chan frame, leave func(), err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -108,7 +108,7 @@ func (f *feeds) leave(contest string, from *feed, r *reader) {
 	}
 }
 
-// poll looks at a contest's board until the last reader has left.
+// poll looks at a contest until the last reader has left.
 func (f *feeds) poll(ctx context.Context, contest string, to *feed) {
 	tick := time.NewTicker(f.every)
 	defer tick.Stop()
@@ -121,7 +121,7 @@ func (f *feeds) poll(ctx context.Context, contest string, to *feed) {
 			f.send(to, next)
 		case ctx.Err() == nil && !away:
 			away = true // said once until it is back
-			slog.Warn("live board stands still", "contest", contest, "error", err)
+			slog.Warn("live stream stands still", "of", f.what, "contest", contest, "error", err)
 		}
 		select {
 		case <-tick.C:
@@ -134,11 +134,16 @@ func (f *feeds) poll(ctx context.Context, contest string, to *feed) {
 func (f *feeds) frame(ctx context.Context, contest string) (frame, error) {
 	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
 	defer cancel()
-	b, digest, err := f.boards.of(ctx, contest)
+	return f.look(ctx, contest)
+}
+
+// frame returns a contest's board for its live stream.
+func (b *boards) frame(ctx context.Context, contest string) (frame, error) {
+	shown, digest, err := b.of(ctx, contest)
 	if err != nil {
 		return frame{}, err
 	}
-	text, err := json.Marshal(b.cut(streamBands, streamAlbums))
+	text, err := json.Marshal(shown.cut(streamBands, streamAlbums))
 	if err != nil {
 		return frame{}, fmt.Errorf("write board of %s: %w", contest, err)
 	}
@@ -164,12 +169,18 @@ func (r *results) streamBoard(w http.ResponseWriter, req *http.Request) error {
 	if err != nil {
 		return err
 	}
+	return r.feeds.follow(w, req, c.ID, "board")
+}
+
+// follow sends a reader the frames of a contest as events of a name, until either
+// of them ends.
+func (f *feeds) follow(w http.ResponseWriter, req *http.Request, contest, event string) error {
 	h := w.Header()
 	if req.Method == http.MethodHead {
 		h.Set("Content-Type", eventStream)
 		return nil // what is written is thrown away: it would beat for nobody
 	}
-	frames, leave, err := r.feeds.join(c.ID, req.Header.Get("Last-Event-ID"))
+	frames, leave, err := f.join(contest, req.Header.Get("Last-Event-ID"))
 	if err != nil {
 		return err
 	}
@@ -179,7 +190,7 @@ func (r *results) streamBoard(w http.ResponseWriter, req *http.Request) error {
 	h.Set("Cache-Control", "no-store")
 	h.Set("X-Accel-Buffering", "no")
 	_ = s.control.SetReadDeadline(time.Time{}) // the server's bounds the request, not the looking
-	beat := time.NewTicker(r.feeds.beat)
+	beat := time.NewTicker(f.beat)
 	defer beat.Stop()
 	life := time.NewTimer(streamLife)
 	defer life.Stop()
@@ -187,12 +198,12 @@ func (r *results) streamBoard(w http.ResponseWriter, req *http.Request) error {
 	for s.err == nil {
 		select {
 		case next := <-frames:
-			s.write(fmt.Appendf(nil, "id: %s\nevent: board\ndata: %s\n\n", next.id, next.text))
+			s.write(fmt.Appendf(nil, "id: %s\nevent: %s\ndata: %s\n\n", next.id, event, next.text))
 		case <-beat.C:
 			s.write([]byte(":\n\n"))
 		case <-req.Context().Done():
 			return nil
-		case <-r.feeds.ctx.Done():
+		case <-f.ctx.Done():
 			return nil // the process ends; the reader comes back to another
 		case <-life.C:
 			return nil

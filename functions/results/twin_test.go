@@ -10,10 +10,13 @@ import (
 	"sync"
 	"time"
 
+	"github.com/cloudevents/sdk-go/v2/event"
+
 	"marimba/config"
 	"marimba/events"
 	"marimba/functions/internal/counts"
 	"marimba/functions/internal/journal"
+	"marimba/functions/internal/kafka"
 )
 
 var errAway = errors.New("away")
@@ -100,6 +103,8 @@ func (r *redisTwin) Minutes(_ context.Context, _ events.Contest, from, to time.T
 }
 
 func (r *redisTwin) Newest(_ context.Context, n int, of ...events.Contest) ([]counts.Recent, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	var out []counts.Recent
 	for _, v := range r.newest {
 		if slices.ContainsFunc(of, func(c events.Contest) bool { return c.ID == v.Contest }) && len(out) < n {
@@ -201,18 +206,42 @@ func (m *mongoTwin) DeadVotes(_ context.Context, contest string) (map[events.Cha
 	return out, m.away
 }
 
-func (m *mongoTwin) Dead(_ context.Context, state journal.ShelfState, contest string) iter.Seq2[journal.DeadLetter, error] {
+func (m *mongoTwin) DeadList(_ context.Context, state journal.ShelfState, contest string) iter.Seq2[journal.DeadLetter, error] {
 	return func(yield func(journal.DeadLetter, error) bool) {
 		if m.away != nil {
 			yield(journal.DeadLetter{}, m.away)
 			return
 		}
 		for _, d := range m.dead {
+			d.Event, d.Raw = nil, nil
 			if d.State == state && (contest == "" || d.Contest == contest) && !yield(d, nil) {
 				return
 			}
 		}
 	}
+}
+
+func (m *mongoTwin) Letter(_ context.Context, id string) (journal.DeadLetter, bool, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, d := range m.dead {
+		if d.ID == id {
+			return d, true, m.away
+		}
+	}
+	return journal.DeadLetter{}, false, m.away
+}
+
+func (m *mongoTwin) MarkReplayed(_ context.Context, d journal.DeadLetter, at time.Time) (bool, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for i := range m.dead {
+		if of := &m.dead[i]; of.ID == d.ID && of.State == journal.Shelved && of.At.Equal(d.At) {
+			of.State, of.ReplayedAt = journal.Replayed, at
+			return true, m.away
+		}
+	}
+	return false, m.away
 }
 
 func (m *mongoTwin) Statement(_ context.Context, contest string) (journal.Statement, bool, error) {
@@ -243,6 +272,40 @@ func (m *mongoTwin) state(contest, text string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.stated = map[string]string{contest: text}
+}
+
+// kafkaTwin is Kafka's offsets in memory, and takes what is sent.
+type kafkaTwin struct {
+	mu        sync.Mutex
+	reach     map[events.Topic]kafka.Reach
+	committed map[string]map[int32]int64 // by group and topic
+	asked     int                        // how often the first topic was asked for
+	sent      []event.Event
+	fails     int // so many are taken, then it is away; 0: all
+	away      error
+}
+
+func (k *kafkaTwin) Reach(_ context.Context, topic events.Topic) (kafka.Reach, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if topic == events.VotesCast {
+		k.asked++
+	}
+	return k.reach[topic], k.away
+}
+
+func (k *kafkaTwin) Committed(_ context.Context, group string, topic events.Topic) (map[int32]int64, error) {
+	return k.committed[group+" "+string(topic)], k.away
+}
+
+func (k *kafkaTwin) Send(_ context.Context, e event.Event) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.away != nil || k.fails > 0 && len(k.sent) == k.fails {
+		return errAway
+	}
+	k.sent = append(k.sent, e)
+	return nil
 }
 
 // roll is contests in memory.
@@ -288,11 +351,12 @@ type house struct {
 	*results
 	redis *redisTwin
 	mongo *mongoTwin
+	kafka *kafkaTwin
 }
 
 func newHouse(ctx context.Context) *house {
-	h := &house{redis: &redisTwin{known: make(map[string]events.State)}, mongo: &mongoTwin{}}
-	h.results = newResults(ctx, twoContests, h.redis, h.mongo, token)
+	h := &house{redis: &redisTwin{known: make(map[string]events.State)}, mongo: &mongoTwin{}, kafka: &kafkaTwin{}}
+	h.results = newResults(ctx, twoContests, h.redis, h.mongo, h.kafka, token)
 	h.now = func() time.Time { return noon }
 	return h
 }

@@ -65,6 +65,35 @@ func TestReceipt(t *testing.T) {
 	}
 }
 
+// A receipt tells the way of its vote: what the ids in it say, and the log.
+func TestWayOfAVote(t *testing.T) {
+	h := newHouse(t.Context())
+	box := idOf(noon.Add(20 * time.Millisecond))
+	known := rowAt(events.Receipt(box, 7))
+	known.Vote.Index, known.Vote.CastAt = 7, noon.Add(-time.Second)
+	known.Way = journal.Way{
+		Event: box + "/accepted", Topic: events.VotesAccepted, Place: "3/1999", Attempt: "4:abc", Ended: noon.Add(90 * time.Millisecond),
+	}
+	old := rowAt("old.0")
+	old.Way = journal.Way{Event: "old/refused", Topic: events.VotesRefused}
+	h.mongo.rows = []journal.Row{known, old}
+	type seen struct{ Way map[string]any }
+	got := fmt.Sprint(read[seen](t, h.get(t, "/v1/receipts/"+known.Receipt)).Way)
+	want := fmt.Sprint(map[string]any{
+		"box": box, "box_at": "2026-11-24T12:00:00.02Z", "index": 7, "event": box + "/accepted", "topic": "votes.accepted",
+		"place": "3/1999", "life": 4, "ended_at": "2026-11-24T12:00:00.09Z",
+	})
+	if got != want {
+		t.Errorf("the way is %s, want %s", got, want)
+	}
+	if way := read[seen](t, h.get(t, "/v1/receipts/"+known.Receipt, bearer)).Way; way["cast_at"] != "2026-11-24T11:59:59Z" {
+		t.Errorf("with the token the way is %v", way)
+	}
+	if way := fmt.Sprint(read[seen](t, h.get(t, "/v1/receipts/old.0")).Way); way != "map[box:old event:old/refused index:0 topic:votes.refused]" {
+		t.Errorf("of what is not known the way is %s", way)
+	}
+}
+
 // seenRow is a row as a reader sees it.
 type seenRow struct {
 	Receipt, Name string

@@ -33,7 +33,7 @@ func TestResultsOfRealCounts(t *testing.T) {
 	}
 	contest, _ := contests.Contest("rock-gt")
 	journal := &mongoTwin{}
-	h := &house{mongo: journal, results: newResults(t.Context(), contests, store, journal, token)}
+	h := &house{mongo: journal, results: newResults(t.Context(), contests, store, journal, new(kafkaTwin), token)}
 
 	now := time.Now().UTC().Truncate(time.Millisecond)
 	accepted := events.Box{ID: idOf(now), Contest: contest.ID, Channel: events.ByGRPC}

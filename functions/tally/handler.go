@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 	"unicode"
 
 	"github.com/cloudevents/sdk-go/v2/event"
@@ -35,6 +36,9 @@ type log interface {
 // not be faster: Redis runs one script at a time.
 const maxAtWork = 32
 
+// maxPlace bounds a place: a partition is an int32, an offset an int64.
+const maxPlace = 32
+
 // tally brings each vote to its final state.
 type tally struct {
 	contests contests
@@ -42,10 +46,11 @@ type tally struct {
 	journal  log
 	mending  *mending
 	room     chan struct{} // one for each box at work
+	now      func() time.Time
 }
 
 func newTally(contests contests, counts counter, journal log, mending *mending) tally {
-	return tally{contests, counts, journal, mending, make(chan struct{}, maxAtWork)}
+	return tally{contests, counts, journal, mending, make(chan struct{}, maxAtWork), time.Now}
 }
 
 // handle counts the votes of a judged box, logs what became of them, and settles
@@ -93,11 +98,26 @@ func (t tally) bring(ctx context.Context, e event.Event) (events.Contest, error)
 	}
 	logged, err := t.log(ctx, journal.Entry{
 		ID: entry.ID, Box: entry.Box, Attempt: answer.Attempt, States: answer.States,
+		Place: placeOf(e), Logged: t.now().UTC().Truncate(time.Millisecond),
 	}, answer.Life)
 	if err != nil {
 		return contest, err
 	}
 	return contest, t.counts.Settle(ctx, contest, entry, answer, logged)
+}
+
+// placeOf is where a source read an event, as it says: "<partition>/<offset>"; ""
+// if it does not.
+func placeOf(e event.Event) string {
+	partition, offset := e.Extensions()["knativekafkapartition"], e.Extensions()["knativekafkaoffset"]
+	if partition == nil || offset == nil {
+		return ""
+	}
+	place := fmt.Sprintf("%v/%v", partition, offset)
+	if len(place) > maxPlace {
+		return "" // no source of ours says this
+	}
+	return place
 }
 
 // log writes an entry to the log, and returns the attempt that the log holds: an

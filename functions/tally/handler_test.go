@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"reflect"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -259,6 +261,34 @@ func TestVotesCastTwice(t *testing.T) {
 	want := map[events.State]int64{events.Counted: 1, events.Duplicate: 2}
 	if got := f.books(t).figures.Votes[events.ByHTTP]; !reflect.DeepEqual(got, want) {
 		t.Errorf("got %v, want %v", got, want)
+	}
+}
+
+// The log notes where a source read the box, and when it was brought there; what a
+// source does not say, or says at length, is not noted.
+func TestLogNotesTheWay(t *testing.T) {
+	f := newFixture(t)
+	f.now = func() time.Time { return received.Add(1500 * time.Microsecond) }
+	said := judged("said")[0]
+	said.SetExtension("knativekafkapartition", "3")
+	said.SetExtension("knativekafkaoffset", "1999")
+	long := judged("long")[0]
+	long.SetExtension("knativekafkapartition", "3")
+	long.SetExtension("knativekafkaoffset", strings.Repeat("9", maxPlace))
+	for _, e := range []event.Event{said, judged("unsaid")[0], long} {
+		if err := f.handle(t.Context(), e); err != nil {
+			t.Fatal(err)
+		}
+	}
+	places := make(map[string]string)
+	for _, e := range f.log.All("") {
+		places[e.ID] = e.Place
+		if !e.Logged.Equal(received.Add(time.Millisecond)) {
+			t.Errorf("%s was logged at %s", e.ID, e.Logged)
+		}
+	}
+	if want := map[string]string{"said/accepted": "3/1999", "unsaid/accepted": "", "long/accepted": ""}; !maps.Equal(places, want) {
+		t.Errorf("places are %v, want %v", places, want)
 	}
 }
 

@@ -19,6 +19,7 @@ import (
 	"marimba/events/rules"
 	"marimba/functions/internal/counts"
 	"marimba/functions/internal/journal"
+	"marimba/functions/internal/kafka"
 )
 
 // gcPercent is how much garbage Go lets gather, in percent of what is in use.
@@ -75,8 +76,8 @@ type everyContest interface {
 
 // castVotes is what was answered with success.
 type castVotes interface {
-	Reach(ctx context.Context) (reach, error)
-	Records(ctx context.Context, within reach) iter.Seq2[castRecord, error]
+	Reach(ctx context.Context) (kafka.Reach, error)
+	Records(ctx context.Context, within kafka.Reach) iter.Seq2[castRecord, error]
 }
 
 // ended is what became of the votes.

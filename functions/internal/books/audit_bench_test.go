@@ -13,6 +13,7 @@ import (
 	"marimba/events"
 	"marimba/functions/internal/counts"
 	"marimba/functions/internal/journal"
+	"marimba/functions/internal/kafka"
 )
 
 // made is a house of a million votes that are made as they are read, so that
@@ -37,11 +38,13 @@ func (m made) box(i int) events.Box {
 	return b
 }
 
-func (m made) Reach(context.Context) (reach, error) { return reach{0: {0, int64(m.boxes)}}, nil }
+func (m made) Reach(context.Context) (kafka.Reach, error) {
+	return kafka.Reach{0: {To: int64(m.boxes)}}, nil
+}
 
-func (m made) Records(_ context.Context, within reach) iter.Seq2[castRecord, error] {
+func (m made) Records(_ context.Context, within kafka.Reach) iter.Seq2[castRecord, error] {
 	return func(yield func(castRecord, error) bool) {
-		for i := within[0].from; i < within[0].to; i++ {
+		for i := within[0].From; i < within[0].To; i++ {
 			if !yield(record(m.box(int(i))), nil) {
 				return
 			}

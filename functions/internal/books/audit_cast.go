@@ -9,20 +9,21 @@ import (
 
 	"marimba/events"
 	"marimba/functions/internal/counts"
+	"marimba/functions/internal/kafka"
 )
 
 // readCast goes through the votes that were cast, and holds against each what
 // the log says of it. First come those that had been cast when the audit began.
-func (a *audit) readCast(ctx context.Context, first, last reach) error {
-	later := make(reach)
+func (a *audit) readCast(ctx context.Context, first, last kafka.Reach) error {
+	later := make(kafka.Reach)
 	for partition, e := range last {
-		later[partition] = extent{max(e.from, first[partition].to), e.to}
-		if begin := max(e.from, first[partition].from); begin > 0 {
+		later[partition] = kafka.Extent{From: max(e.From, first[partition].To), To: e.To}
+		if begin := max(e.From, first[partition].From); begin > 0 {
 			a.faults.tell(castCut, "", 0, "partition %d begins at offset %d", partition, begin)
 		}
 	}
 	for _, part := range []struct {
-		within reach
+		within kafka.Reach
 		newer  bool
 	}{{first, false}, {later, true}} {
 		for rec, err := range a.topic.Records(ctx, part.within) {

@@ -20,6 +20,7 @@ import (
 	"marimba/functions/internal/counts"
 	"marimba/functions/internal/counts/countstest"
 	"marimba/functions/internal/journal"
+	"marimba/functions/internal/kafka"
 )
 
 func (r rollOf) IDs() []string { return slices.Sorted(maps.Keys(r)) }
@@ -57,21 +58,21 @@ func (o *topicOf) add(rec castRecord) {
 	o.parts[p] = append(o.parts[p], rec)
 }
 
-func (o *topicOf) Reach(context.Context) (reach, error) {
+func (o *topicOf) Reach(context.Context) (kafka.Reach, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	r := make(reach)
+	r := make(kafka.Reach)
 	for p, records := range o.parts {
-		r[int32(p)] = extent{o.begins, o.begins + int64(len(records))}
+		r[int32(p)] = kafka.Extent{From: o.begins, To: o.begins + int64(len(records))}
 	}
 	return r, nil
 }
 
-func (o *topicOf) Records(_ context.Context, within reach) iter.Seq2[castRecord, error] {
+func (o *topicOf) Records(_ context.Context, within kafka.Reach) iter.Seq2[castRecord, error] {
 	return func(yield func(castRecord, error) bool) {
 		for p, e := range within {
 			o.mu.Lock()
-			records := slices.Clone(o.parts[p][e.from-o.begins : e.to-o.begins])
+			records := slices.Clone(o.parts[p][e.From-o.begins : e.To-o.begins])
 			o.mu.Unlock()
 			for _, rec := range records {
 				if !yield(rec, nil) {

@@ -14,6 +14,7 @@ import (
 
 	"marimba/events"
 	"marimba/functions/internal/journal"
+	"marimba/functions/internal/kafka"
 )
 
 // What is cast, counted and logged after the log was read is left aside, however
@@ -258,7 +259,7 @@ type cutTopic struct {
 	err error
 }
 
-func (c cutTopic) Records(context.Context, reach) iter.Seq2[castRecord, error] {
+func (c cutTopic) Records(context.Context, kafka.Reach) iter.Seq2[castRecord, error] {
 	return func(yield func(castRecord, error) bool) { yield(castRecord{}, c.err) }
 }
 

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"marimba/events"
+	"marimba/functions/internal/kafka"
 )
 
 // check is what an audit looks at. The names are for machines too, and stay.
@@ -174,10 +175,10 @@ func (r *auditRow) add(other auditRow) {
 }
 
 // result adds up the books.
-func (a *audit) result(first reach) audited {
+func (a *audit) result(first kafka.Reach) audited {
 	out := audited{Contests: []auditedContest{}, Began: a.began.UTC(), Offsets: make(map[string]int64)}
 	for partition, e := range first {
-		out.Offsets[strconv.Itoa(int(partition))] = e.to
+		out.Offsets[strconv.Itoa(int(partition))] = e.To
 	}
 	for _, id := range slices.Sorted(maps.Keys(a.accounts)) {
 		of := a.accounts[id]

@@ -27,6 +27,8 @@ import (
 	"marimba/events"
 	"marimba/functions/internal/counts"
 	"marimba/functions/internal/journal"
+	"marimba/functions/internal/kafka"
+	"marimba/functions/internal/replay"
 )
 
 // mongoServer returns the URL of a MongoDB: that of MONGO_URL, or a FerretDB that
@@ -89,9 +91,9 @@ type wholeHouse struct {
 	contests *config.Roll
 	store    *counts.Store
 	journal  *journal.Journal
-	topics   topics
+	topics   *kafka.Client
 	cast     castTopic
-	done     reach // how far votes.cast was handled
+	done     kafka.Reach // how far votes.cast was handled
 	random   *rand.Rand
 	places   int // in votes.dead
 }
@@ -103,23 +105,23 @@ func newWholeHouse(t *testing.T) *wholeHouse {
 		t.Fatal(err)
 	}
 	t.Cleanup(cluster.Close)
-	h := &wholeHouse{t: t, mongo: config.Mongo{URL: config.Secret(mongoServer(t)), Database: fmt.Sprintf("books_%d", os.Getpid())}, done: make(reach)}
+	h := &wholeHouse{t: t, mongo: config.Mongo{URL: config.Secret(mongoServer(t)), Database: fmt.Sprintf("books_%d", os.Getpid())}, done: make(kafka.Reach)}
 	redis := "redis://" + miniredis.RunT(t).Addr()
 	dir := contestFolder(t)
 	h.environ = []string{
 		"KAFKA_BROKER=" + cluster.ListenAddrs()[0], "REDIS_URL=" + redis, "MONGO_URL=" + h.mongo.URL.Reveal(),
 		"MONGO_DATABASE=" + h.mongo.Database, "CONTESTS_DIR=" + dir,
 	}
-	kafka := config.Kafka{Broker: cluster.ListenAddrs()[0], DeliveryTimeout: 10 * time.Second}
-	brokers, err := brokers(kafka)
+	at := config.Kafka{Broker: cluster.ListenAddrs()[0], DeliveryTimeout: 10 * time.Second}
+	brokers, err := brokers(at)
 	if err != nil {
 		t.Fatal(err)
 	}
 	h.cast = castTopic{brokers}
-	if h.topics, err = openTopics(kafka); err != nil {
+	if h.topics, err = kafka.Open(at, clientName); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(h.topics.close)
+	t.Cleanup(func() { _ = h.topics.Close(context.Background()) })
 	s, err := settings{config.Redis{URL: redis}, h.mongo, config.Contests{Dir: dir}}.open()
 	if err != nil {
 		t.Fatal(err)
@@ -168,9 +170,9 @@ func (h *wholeHouse) handle(dying int) {
 	if err != nil {
 		h.t.Fatal(err)
 	}
-	within := make(reach)
+	within := make(kafka.Reach)
 	for partition, e := range now {
-		within[partition] = extent{h.done[partition].to, e.to}
+		within[partition] = kafka.Extent{From: h.done[partition].To, To: e.To}
 	}
 	h.done = now
 	work, ctx := errgroup.WithContext(h.t.Context())
@@ -272,7 +274,7 @@ func TestAuditAndReplayOfAWholeHouse(t *testing.T) {
 		t.Fatalf("listed are %+v, %v", listed, err)
 	}
 
-	killed, err := replay(t.Context(), killedMongo{h.journal}, h.topics, choice{contest: "free"}, time.Now)
+	killed, err := replay.Send(t.Context(), killedMongo{h.journal}, h.topics, replay.Choice{Contest: "free"}, time.Now)
 	if !errors.Is(err, errKilled) || killed.Sent == 0 {
 		t.Fatalf("killed: %+v, %v", killed, err)
 	}
@@ -281,7 +283,7 @@ func TestAuditAndReplayOfAWholeHouse(t *testing.T) {
 		t.Fatalf("after the killed replay: %+v, %v\n%s", sum(result), err, told(result))
 	}
 	done, err := runReplay(t.Context(), []string{"-send", "-all"}, h.environ)
-	if err != nil || done.(replayed).Sent != len(listed.(letterList).Letters) || done.(replayed).Again > 0 {
+	if err != nil || done.(replay.Replayed).Sent != len(listed.(letterList).Letters) || done.(replay.Replayed).Again > 0 {
 		t.Fatalf("replayed: %+v, %v", done, err)
 	}
 	h.handleAgain()
@@ -290,7 +292,7 @@ func TestAuditAndReplayOfAWholeHouse(t *testing.T) {
 		t.Fatalf("after replay: %+v, %v\n%s", sum(after), err, told(after))
 	}
 	done, err = runReplay(t.Context(), []string{"-send", "-all"}, h.environ)
-	if err != nil || done.(replayed).Sent != 0 {
+	if err != nil || done.(replay.Replayed).Sent != 0 {
 		t.Errorf("once more: %+v, %v", done, err)
 	}
 	h.handleAgain()

@@ -1,23 +1,13 @@
 package main
 
 import (
-	"cmp"
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/tls"
-	"crypto/x509"
 	"encoding/json"
-	"encoding/pem"
 	"errors"
 	"fmt"
-	"math/big"
-	"net"
 	"reflect"
 	"slices"
 	"testing"
-	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kfake"
@@ -25,96 +15,8 @@ import (
 
 	"marimba/config"
 	"marimba/events"
+	"marimba/functions/internal/kafka"
 )
-
-// certificate returns one of 127.0.0.1 and its key, in PEM.
-func certificate(t *testing.T) (cert, key string) {
-	t.Helper()
-	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
-		IsCA: true, BasicConstraintsValid: true,
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, &private.PublicKey, private)
-	if err != nil {
-		t.Fatal(err)
-	}
-	secret, err := x509.MarshalECPrivateKey(private)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})),
-		string(pem.EncodeToMemory(&pem.Block{Type: "EC PRIVATE KEY", Bytes: secret}))
-}
-
-// Each way of login is spoken, with and without TLS, and neither a wrong password
-// nor a stranger's certificate gets through.
-func TestBooksLogInToKafka(t *testing.T) {
-	cert, key := certificate(t)
-	own, err := tls.X509KeyPair([]byte(cert), []byte(key))
-	if err != nil {
-		t.Fatal(err)
-	}
-	clients := x509.NewCertPool()
-	clients.AppendCertsFromPEM([]byte(cert))
-	secure := kfake.TLS(&tls.Config{Certificates: []tls.Certificate{own}, ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: clients})
-	for _, mechanism := range []string{"", "PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"} {
-		for _, withTLS := range []bool{false, true} {
-			t.Run(fmt.Sprintf("%s/tls %t", cmp.Or(mechanism, "none"), withTLS), func(t *testing.T) {
-				options := []kfake.Opt{kfake.NumBrokers(1), kfake.SeedTopics(3, "votes.cast")}
-				cfg := config.Kafka{Mechanism: mechanism}
-				if mechanism != "" {
-					options = append(options, kfake.EnableSASL(), kfake.Superuser(mechanism, "books", "open"))
-					cfg.Username, cfg.Password = "books", "open"
-				}
-				if withTLS {
-					options = append(options, secure)
-					cfg.TLS, cfg.TLSCA, cfg.TLSCert, cfg.TLSKey = true, cert, cert, config.Secret(key)
-				}
-				cluster, err := kfake.NewCluster(options...)
-				if err != nil {
-					t.Fatal(err)
-				}
-				defer cluster.Close()
-				cfg.Broker = cluster.ListenAddrs()[0]
-				ask := func(cfg config.Kafka) (reach, error) {
-					options, err := brokers(cfg)
-					if err != nil {
-						return nil, err
-					}
-					ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
-					defer cancel()
-					return castTopic{append(options, kgo.RequestRetries(0), kgo.RetryTimeout(time.Second))}.Reach(ctx)
-				}
-				if r, err := ask(cfg); err != nil || !reflect.DeepEqual(r, reach{0: {}, 1: {}, 2: {}}) {
-					t.Errorf("reach is %v, %v", r, err)
-				}
-				if mechanism != "" {
-					wrong := cfg
-					wrong.Password = "wrong"
-					if r, err := ask(wrong); err == nil {
-						t.Errorf("with a wrong password: %v", r)
-					}
-				}
-				if withTLS {
-					stranger := cfg
-					otherCert, otherKey := certificate(t)
-					stranger.TLSCert, stranger.TLSKey = otherCert, config.Secret(otherKey)
-					if r, err := ask(stranger); err == nil {
-						t.Errorf("with a stranger's certificate: %v", r)
-					}
-					stranger.TLSKey = config.Secret(key)
-					if _, err := brokers(stranger); err == nil {
-						t.Error("a certificate is taken with another's key")
-					}
-				}
-			})
-		}
-	}
-}
 
 // Records are those within the reach, no more and no less, whatever they hold:
 // boxes in binary and in structured mode, and what is none of ours.
@@ -164,13 +66,13 @@ func TestRecordsWithinAReach(t *testing.T) {
 	binary(0, events.TypeAccepted, box()) // in the wrong topic
 	topic := castTopic{options}
 	within, err := topic.Reach(t.Context())
-	if err != nil || !reflect.DeepEqual(within, reach{0: {0, 3}, 1: {0, 2}, 2: {0, 0}}) {
+	if err != nil || !reflect.DeepEqual(within, kafka.Reach{0: {To: 3}, 1: {To: 2}, 2: {}}) {
 		t.Fatalf("reach is %v, %v", within, err)
 	}
 	binary(0, events.TypeCast, box()) // beyond
 	binary(2, events.TypeCast, box())
 
-	read := func(within reach) (out []string) {
+	read := func(within kafka.Reach) (out []string) {
 		t.Helper()
 		for rec, err := range topic.Records(t.Context(), within) {
 			if err != nil {
@@ -188,10 +90,10 @@ func TestRecordsWithinAReach(t *testing.T) {
 	if got, want := read(within), []string{"0/0 box-1", "0/1 foreign", "0/2 foreign", "1/0 box-2", "1/1 foreign"}; !slices.Equal(got, want) {
 		t.Errorf("read are %v, want %v", got, want)
 	}
-	if got, want := read(reach{0: {1, 3}, 2: {0, 1}}), []string{"0/1 foreign", "0/2 foreign", "2/0 box-5"}; !slices.Equal(got, want) {
+	if got, want := read(kafka.Reach{0: {From: 1, To: 3}, 2: {To: 1}}), []string{"0/1 foreign", "0/2 foreign", "2/0 box-5"}; !slices.Equal(got, want) {
 		t.Errorf("read are %v, want %v", got, want)
 	}
-	if got := read(reach{0: {3, 3}}); got != nil {
+	if got := read(kafka.Reach{0: {From: 3, To: 3}}); got != nil {
 		t.Errorf("read of nothing are %v", got)
 	}
 	for range topic.Records(t.Context(), within) {
@@ -206,7 +108,7 @@ func TestRecordsWithinAReach(t *testing.T) {
 		t.Fatal(err)
 	}
 	after, err := topic.Reach(t.Context())
-	if err != nil || after[0] != (extent{2, 4}) {
+	if err != nil || after[0] != (kafka.Extent{From: 2, To: 4}) {
 		t.Errorf("reach is %v, %v", after, err)
 	}
 	ended := false

@@ -16,6 +16,7 @@ import (
 	"marimba/config"
 	"marimba/events"
 	"marimba/functions/internal/journal"
+	"marimba/functions/internal/kafka"
 )
 
 // Times of a closing.
@@ -34,9 +35,6 @@ const (
 func landing(deliveryTimeout time.Duration) time.Duration {
 	return 2*(deliveryTimeout+time.Second) + clockSkew
 }
-
-// groupOf is the consumer group of a function's source.
-func groupOf(function string) string { return "marimba-" + function }
 
 func runClose(ctx context.Context, args, environ []string) (any, error) {
 	flags := flag.NewFlagSet("close", flag.ContinueOnError)
@@ -69,11 +67,11 @@ func runClose(ctx context.Context, args, environ []string) (any, error) {
 		return nil, err
 	}
 	defer s.close()
-	topics, err := openLines(cfg.Kafka)
+	topics, err := kafka.Open(cfg.Kafka, clientName)
 	if err != nil {
 		return nil, err
 	}
-	defer topics.close()
+	defer topics.Close(ctx) //nolint:errcheck // never fails
 	options, err := brokers(cfg.Kafka)
 	if err != nil {
 		return nil, err
@@ -131,7 +129,7 @@ func sleepFor(ctx context.Context, d time.Duration) error {
 type closing struct {
 	contests roll
 	topics   interface {
-		Reach(ctx context.Context, topic events.Topic) (reach, error)
+		Reach(ctx context.Context, topic events.Topic) (kafka.Reach, error)
 		Committed(ctx context.Context, group string, topic events.Topic) (map[int32]int64, error)
 	}
 	cast    castVotes
@@ -256,14 +254,14 @@ func (c *closing) untilClosed(ctx context.Context) (events.Contest, error) {
 // last vote had landed is judged, what that came to is counted, and what either
 // gave up on is shelved. It returns how far votes.cast went, and where each topic
 // ended.
-func (c *closing) untilHandled(ctx context.Context) (reach, map[events.Topic]map[int32]int64, error) {
-	var cast reach
+func (c *closing) untilHandled(ctx context.Context) (kafka.Reach, map[events.Topic]map[int32]int64, error) {
+	var cast kafka.Reach
 	offsets := make(map[events.Topic]map[int32]int64)
 	for _, route := range events.Routes {
 		// The dead letters that come round again when they cannot be shelved are
 		// waited for too; of all else later records are no concern of ours.
 		moves := slices.Contains(route.Reads, events.VotesDead)
-		to := make(map[events.Topic]reach)
+		to := make(map[events.Topic]kafka.Reach)
 		for _, topic := range route.Reads {
 			var err error
 			if to[topic], err = c.reach(ctx, route.Function, topic); err != nil {
@@ -275,7 +273,7 @@ func (c *closing) untilHandled(ctx context.Context) (reach, map[events.Topic]map
 			if err != nil {
 				return nil, nil, err
 			}
-			offsets[topic] = r.ends()
+			offsets[topic] = r.Ends()
 			if topic == events.VotesCast {
 				cast = r
 			}
@@ -285,7 +283,7 @@ func (c *closing) untilHandled(ctx context.Context) (reach, map[events.Topic]map
 }
 
 // reach returns how far a topic goes, as soon as Kafka says.
-func (c *closing) reach(ctx context.Context, function string, topic events.Topic) (reach, error) {
+func (c *closing) reach(ctx context.Context, function string, topic events.Topic) (kafka.Reach, error) {
 	for {
 		r, err := c.topics.Reach(ctx, topic)
 		if err == nil {
@@ -299,7 +297,7 @@ func (c *closing) reach(ctx context.Context, function string, topic events.Topic
 
 // handled waits until a function has handled all within a reach, and returns it;
 // of a topic that moves, until it has handled all that there is.
-func (c *closing) handled(ctx context.Context, function string, topic events.Topic, to reach, moves bool) (reach, error) {
+func (c *closing) handled(ctx context.Context, function string, topic events.Topic, to kafka.Reach, moves bool) (kafka.Reach, error) {
 	for {
 		if moves {
 			var err error
@@ -307,18 +305,18 @@ func (c *closing) handled(ctx context.Context, function string, topic events.Top
 				return nil, err
 			}
 		}
-		committed, err := c.topics.Committed(ctx, groupOf(function), topic)
+		committed, err := c.topics.Committed(ctx, kafka.GroupOf(function), topic)
 		if err != nil {
 			if err := c.pauseAfter(ctx, function, err); err != nil {
 				return nil, err
 			}
 			continue
 		}
-		behind := to.behind(committed)
+		behind := to.Behind(committed)
 		if len(behind) == 0 {
 			return to, nil
 		}
-		p := progress{Step: function, Topic: topic, Group: groupOf(function), Behind: behind}
+		p := progress{Step: function, Topic: topic, Group: kafka.GroupOf(function), Behind: behind}
 		for _, n := range behind {
 			p.Records += n
 		}

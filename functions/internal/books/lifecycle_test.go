@@ -25,6 +25,7 @@ import (
 	"marimba/events"
 	"marimba/functions/internal/counts"
 	"marimba/functions/internal/journal"
+	"marimba/functions/internal/kafka"
 )
 
 // closes is when the contest of these tests closes.
@@ -81,11 +82,11 @@ func newStage(t *testing.T) *stage {
 // closing is one that waits on the stage's clock.
 func (s *stage) closing() *closing {
 	s.t.Helper()
-	topics, err := openLines(config.Kafka{Broker: s.broker})
+	topics, err := kafka.Open(config.Kafka{Broker: s.broker, DeliveryTimeout: 10 * time.Second}, clientName)
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	s.t.Cleanup(topics.close)
+	s.t.Cleanup(func() { _ = topics.Close(context.Background()) })
 	return &closing{
 		contests: s.contests, topics: topics, cast: castTopic{[]kgo.Opt{kgo.SeedBrokers(s.broker)}}, journal: s.log, counts: s.redis,
 		contest: finale.ID, wait: true, landing: landing(10 * time.Second),
@@ -139,7 +140,7 @@ func (s *stage) commit(function string, topic events.Topic, partition int32, off
 	s.t.Helper()
 	offsets := kadm.Offsets{}
 	offsets.AddOffset(string(topic), partition, offset, -1)
-	if err := s.admin.CommitAllOffsets(s.t.Context(), groupOf(function), offsets); err != nil {
+	if err := s.admin.CommitAllOffsets(s.t.Context(), kafka.GroupOf(function), offsets); err != nil {
 		s.t.Fatal(err)
 	}
 }
@@ -575,13 +576,13 @@ func TestCloseWaitsForKafka(t *testing.T) {
 // flaky topics do not answer every other time, so many times.
 type flaky struct {
 	of interface {
-		Reach(context.Context, events.Topic) (reach, error)
+		Reach(context.Context, events.Topic) (kafka.Reach, error)
 		Committed(context.Context, string, events.Topic) (map[int32]int64, error)
 	}
 	fails int
 }
 
-func (f *flaky) Reach(ctx context.Context, topic events.Topic) (reach, error) {
+func (f *flaky) Reach(ctx context.Context, topic events.Topic) (kafka.Reach, error) {
 	if f.fails--; f.fails >= 0 {
 		return nil, errors.New("away")
 	}
@@ -614,7 +615,7 @@ func TestGroupsAreTheManifests(t *testing.T) {
 	}
 	for _, route := range events.Routes {
 		if len(route.Reads) > 0 {
-			want = append(want, groupOf(route.Function))
+			want = append(want, kafka.GroupOf(route.Function))
 		}
 	}
 	slices.Sort(groups)

@@ -12,6 +12,7 @@ import (
 	"marimba/config"
 	"marimba/events"
 	"marimba/functions/internal/journal"
+	"marimba/functions/internal/kafka"
 	"marimba/functions/internal/mend"
 )
 
@@ -98,11 +99,11 @@ func (r *recounted) resend(ctx context.Context, environ []string, log *journal.J
 	if err != nil {
 		return err
 	}
-	to, err := openTopics(cfg.Kafka)
+	to, err := kafka.Open(cfg.Kafka, clientName)
 	if err != nil {
 		return err
 	}
-	defer to.close()
+	defer to.Close(ctx) //nolint:errcheck // never fails
 	r.Sent, r.SentVotes, err = sendMissing(ctx, castTopic{options}, log, to, contest)
 	return err
 }

@@ -9,11 +9,15 @@ import (
 
 	"marimba/events"
 	"marimba/functions/internal/journal"
+	"marimba/functions/internal/replay"
 )
+
+// sentAtOnce bounds the boxes that are on their way to Kafka again.
+const sentAtOnce = 16
 
 // shelf is what is known of dead letters.
 type shelf interface {
-	deadLetters
+	replay.Shelf
 	logged
 }
 
@@ -24,7 +28,7 @@ type shelf interface {
 //
 // It remembers a number for each box in the log, and no more of a box that was
 // cast than those that are being sent.
-func sendMissing(ctx context.Context, topic castVotes, kept shelf, to resender, only string) (boxes, votes int64, err error) {
+func sendMissing(ctx context.Context, topic castVotes, kept shelf, to replay.Sender, only string) (boxes, votes int64, err error) {
 	within, err := topic.Reach(ctx)
 	if err != nil {
 		return 0, 0, err

@@ -6,16 +6,15 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"iter"
 	"maps"
 	"slices"
 	"strings"
 	"time"
 
-	"github.com/cloudevents/sdk-go/v2/event"
-
 	"marimba/config"
 	"marimba/functions/internal/journal"
+	"marimba/functions/internal/kafka"
+	"marimba/functions/internal/replay"
 )
 
 // Bounds of a list of dead letters.
@@ -27,20 +26,20 @@ const (
 func runReplay(ctx context.Context, args, environ []string) (any, error) {
 	flags := flag.NewFlagSet("replay", flag.ContinueOnError)
 	flags.SetOutput(io.Discard) // the error says it
-	var c choice
+	var c replay.Choice
 	send := flags.Bool("send", false, "send the letters again, instead of listing them")
 	all := flags.Bool("all", false, "with -send: all that are shelved")
 	limit := flags.Int("limit", lettersTold, "how many to list")
-	flags.StringVar(&c.contest, "contest", "", "of this contest alone")
-	flags.StringVar(&c.cause, "cause", "", "that died of this cause alone")
+	flags.StringVar(&c.Contest, "contest", "", "of this contest alone")
+	flags.StringVar(&c.Cause, "cause", "", "that died of this cause alone")
 	if err := flags.Parse(args); err != nil {
 		return nil, err
 	}
-	c.ids = flags.Args()
+	c.IDs = flags.Args()
 	switch {
 	case *limit < 1 || *limit > maxTold:
 		return nil, fmt.Errorf("-limit: is not between 1 and %d", maxTold)
-	case *send && (len(c.ids) == 0) != *all, *all && !*send:
+	case *send && (len(c.IDs) == 0) != *all, *all && !*send:
 		return nil, errors.New("-send needs the ids of letters, or -all")
 	}
 	var cfg struct {
@@ -62,66 +61,19 @@ func runReplay(ctx context.Context, args, environ []string) (any, error) {
 		}
 		return list, nil
 	}
-	topics, err := openTopics(cfg.Kafka)
+	topics, err := kafka.Open(cfg.Kafka, clientName)
 	if err != nil {
 		return nil, err
 	}
-	defer topics.close()
-	done, err := replay(ctx, shelf, topics, c, time.Now)
+	defer topics.Close(ctx) //nolint:errcheck // never fails
+	done, err := replay.Send(ctx, shelf, topics, c, time.Now)
 	switch {
 	case err != nil && done.Sent == 0:
 		return nil, err
 	case err != nil:
 		return done, err
 	}
-	return done, done.fault(c)
-}
-
-// choice says which letters: those of the ids or, without, all that are shelved;
-// and of these those of the contest and cause, if given.
-type choice struct {
-	ids            []string
-	contest, cause string
-}
-
-func (c choice) has(d journal.DeadLetter) bool {
-	return (c.contest == "" || d.Contest == c.contest) && (c.cause == "" || d.Cause == c.cause)
-}
-
-// deadLetters is the shelf of them.
-type deadLetters interface {
-	DeadList(ctx context.Context, state journal.ShelfState, contest string) iter.Seq2[journal.DeadLetter, error]
-	Letter(ctx context.Context, id string) (journal.DeadLetter, bool, error)
-	MarkReplayed(ctx context.Context, d journal.DeadLetter, at time.Time) (bool, error)
-	Final(ctx context.Context) (map[string]bool, error)
-}
-
-// each calls visit with the letters of a choice, without what they hold.
-func (c choice) each(ctx context.Context, shelf deadLetters, visit func(journal.DeadLetter)) error {
-	if len(c.ids) == 0 {
-		for d, err := range shelf.DeadList(ctx, journal.Shelved, c.contest) {
-			if err != nil {
-				return err
-			}
-			if c.has(d) {
-				visit(d)
-			}
-		}
-		return nil
-	}
-	for _, id := range c.ids {
-		d, ok, err := shelf.Letter(ctx, id)
-		if err != nil {
-			return err
-		}
-		if !ok {
-			return fmt.Errorf("there is no dead letter %q", id)
-		}
-		if c.has(d) {
-			visit(d)
-		}
-	}
-	return nil
+	return done, done.Fault(c)
 }
 
 // letterList is what replay lists.
@@ -154,7 +106,7 @@ type causeOfAll struct {
 	Votes   int64  `json:"votes"`
 }
 
-func listLetters(ctx context.Context, shelf deadLetters, c choice, limit int) (letterList, error) {
+func listLetters(ctx context.Context, shelf replay.Shelf, c replay.Choice, limit int) (letterList, error) {
 	list := letterList{Letters: []letter{}, Causes: []causeOfAll{}}
 	causes := make(map[string]causeOfAll)
 	newest := func(a, b letter) int {
@@ -163,7 +115,7 @@ func listLetters(ctx context.Context, shelf deadLetters, c choice, limit int) (l
 		}
 		return strings.Compare(a.ID, b.ID)
 	}
-	err := c.each(ctx, shelf, func(d journal.DeadLetter) {
+	err := c.Each(ctx, shelf, func(d journal.DeadLetter) {
 		list.Letters = append(list.Letters, letter{
 			ID: d.ID, Type: d.Type, Contest: d.Contest, Channel: string(d.Channel), Votes: d.Votes, Topic: string(d.Topic),
 			Cause: d.Cause, Status: d.Status, Answer: d.Answer, At: d.At.UTC(), Died: len(d.Places), State: d.State,
@@ -187,28 +139,4 @@ func listLetters(ctx context.Context, shelf deadLetters, c choice, limit int) (l
 		list.Causes = append(list.Causes, causes[cause])
 	}
 	return list, nil
-}
-
-// onTheWay are the extensions that an event gets on its way to the dead letters,
-// and did not have before: its place in Kafka and why it died.
-var onTheWay = []string{
-	"knativekafkapartition", "knativekafkaoffset", "knativeerrordest", "knativeerrorcode", "knativeerrordata", "reason",
-}
-
-// eventIn returns the event that a letter holds, as it was before it died.
-func eventIn(d journal.DeadLetter) (event.Event, error) {
-	switch {
-	case len(d.Event) == 0:
-		return event.Event{}, errors.New("it is not an event")
-	case d.Topic == "":
-		return event.Event{}, fmt.Errorf("an event of type %q travels in no topic of ours", d.Type)
-	}
-	var e event.Event
-	if err := e.UnmarshalJSON(d.Event); err != nil {
-		return event.Event{}, fmt.Errorf("the event cannot be read: %w", err)
-	}
-	for _, name := range onTheWay {
-		e.SetExtension(name, nil)
-	}
-	return e, nil
 }

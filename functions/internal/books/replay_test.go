@@ -14,6 +14,8 @@ import (
 
 	"marimba/events"
 	"marimba/functions/internal/journal"
+	"marimba/functions/internal/kafka"
+	"marimba/functions/internal/replay"
 )
 
 // wire takes what is sent again. It may refuse an event, fail altogether, or
@@ -89,24 +91,24 @@ func TestListLetters(t *testing.T) {
 		return fmt.Sprint(out, l.More, l.Causes)
 	}
 	for _, test := range []struct {
-		choice choice
+		choice replay.Choice
 		limit  int
 		want   string
 	}{
-		{choice{}, 100, "[raw box-3 box-2 box-1 foreign] 0 [{no_answer 1 2} {status 3 4} {unreadable 1 0}]"},
-		{choice{}, 2, "[raw box-3] 3 [{no_answer 1 2} {status 3 4} {unreadable 1 0}]"},
-		{choice{}, 1, "[raw] 4 [{no_answer 1 2} {status 3 4} {unreadable 1 0}]"},
-		{choice{contest: "free"}, 100, "[box-2 box-1] 0 [{no_answer 1 2} {status 1 2}]"},
-		{choice{contest: "free", cause: "status"}, 100, "[box-1] 0 [{status 1 2}]"},
-		{choice{ids: []string{"box-4", "box-2"}}, 100, "[box-2 box-4] 0 [{no_answer 1 2} {status 1 1}]"},
-		{choice{contest: "nowhere"}, 100, "[] 0 []"},
+		{replay.Choice{}, 100, "[raw box-3 box-2 box-1 foreign] 0 [{no_answer 1 2} {status 3 4} {unreadable 1 0}]"},
+		{replay.Choice{}, 2, "[raw box-3] 3 [{no_answer 1 2} {status 3 4} {unreadable 1 0}]"},
+		{replay.Choice{}, 1, "[raw] 4 [{no_answer 1 2} {status 3 4} {unreadable 1 0}]"},
+		{replay.Choice{Contest: "free"}, 100, "[box-2 box-1] 0 [{no_answer 1 2} {status 1 2}]"},
+		{replay.Choice{Contest: "free", Cause: "status"}, 100, "[box-1] 0 [{status 1 2}]"},
+		{replay.Choice{IDs: []string{"box-4", "box-2"}}, 100, "[box-2 box-4] 0 [{no_answer 1 2} {status 1 1}]"},
+		{replay.Choice{Contest: "nowhere"}, 100, "[] 0 []"},
 	} {
 		list, err := listLetters(t.Context(), h.journal, test.choice, test.limit)
 		if got := ids(list); err != nil || got != test.want {
 			t.Errorf("%+v: %s, %v; want %s", test.choice, got, err, test.want)
 		}
 	}
-	list, _ := listLetters(t.Context(), h.journal, choice{}, 100)
+	list, _ := listLetters(t.Context(), h.journal, replay.Choice{}, 100)
 	want := letter{
 		ID: "box-2", Type: events.TypeCast, Contest: "free", Channel: "grpc", Votes: 2, Topic: "votes.cast",
 		Cause: "no_answer", At: noon.Add(time.Minute), Died: 2, State: journal.Shelved, Sendable: true,
@@ -114,7 +116,7 @@ func TestListLetters(t *testing.T) {
 	if list.Letters[2] != want || list.Letters[0].Sendable || list.Letters[4].Sendable {
 		t.Errorf("listed are %+v", list.Letters)
 	}
-	if _, err := listLetters(t.Context(), h.journal, choice{ids: []string{"nowhere"}}, 100); err == nil || !strings.Contains(err.Error(), `no dead letter "nowhere"`) {
+	if _, err := listLetters(t.Context(), h.journal, replay.Choice{IDs: []string{"nowhere"}}, 100); err == nil || !strings.Contains(err.Error(), `no dead letter "nowhere"`) {
 		t.Errorf("a letter that there is not: %v", err)
 	}
 }
@@ -143,11 +145,11 @@ func TestReplaySendsTheSameEvents(t *testing.T) {
 	h.journal.letters = append(h.journal.letters, d)
 
 	w := new(wire)
-	done, err := replay(t.Context(), h.journal, w, choice{}, func() time.Time { return noon })
-	if err != nil || done.Sent != 4 || done.Votes != 7 || done.Again+done.Skipped+len(done.Failed) != 0 || len(done.Cannot) != 2 || done.fault(choice{}) != nil {
+	done, err := replay.Send(t.Context(), h.journal, w, replay.Choice{}, func() time.Time { return noon })
+	if err != nil || done.Sent != 4 || done.Votes != 7 || done.Again+done.Skipped+len(done.Failed) != 0 || len(done.Cannot) != 2 || done.Fault(replay.Choice{}) != nil {
 		t.Errorf("done is %+v, %v", done, err)
 	}
-	slices.SortFunc(done.Cannot, func(a, b letterFault) int { return strings.Compare(a.ID, b.ID) })
+	slices.SortFunc(done.Cannot, func(a, b replay.Fault) int { return strings.Compare(a.ID, b.ID) })
 	if fmt.Sprint(done.Cannot) != `[{foreign an event of type "dev.knative.kafka.event" travels in no topic of ours} {raw it is not an event}]` {
 		t.Errorf("cannot be sent are %v", done.Cannot)
 	}
@@ -169,13 +171,13 @@ func TestReplaySendsTheSameEvents(t *testing.T) {
 		}
 	}
 	// Once more there is nothing to send but what cannot be.
-	if done, err := replay(t.Context(), h.journal, w, choice{}, time.Now); err != nil || done.Sent != 0 || len(done.Cannot) != 2 {
+	if done, err := replay.Send(t.Context(), h.journal, w, replay.Choice{}, time.Now); err != nil || done.Sent != 0 || len(done.Cannot) != 2 {
 		t.Errorf("once more: %+v, %v", done, err)
 	}
 	// By its name, that is a fault.
-	byName := choice{ids: []string{"raw", "box-1"}}
-	done, err = replay(t.Context(), h.journal, w, byName, time.Now)
-	if err != nil || done.Skipped != 1 || done.fault(byName) == nil || !strings.Contains(done.fault(byName).Error(), "letter raw cannot be sent") {
+	byName := replay.Choice{IDs: []string{"raw", "box-1"}}
+	done, err = replay.Send(t.Context(), h.journal, w, byName, time.Now)
+	if err != nil || done.Skipped != 1 || done.Fault(byName) == nil || !strings.Contains(done.Fault(byName).Error(), "letter raw cannot be sent") {
 		t.Errorf("by name: %+v, %v", done, err)
 	}
 }
@@ -192,15 +194,15 @@ func headersOf(e event.Event) []string {
 // A choice by contest and cause is all that is sent.
 func TestReplayOfAChoice(t *testing.T) {
 	for _, test := range []struct {
-		choice choice
+		choice replay.Choice
 		want   []string
 	}{
-		{choice{contest: "free"}, []string{"box-1", "box-2"}},
-		{choice{cause: "no_answer"}, []string{"box-2"}},
-		{choice{ids: []string{"box-1", "box-3"}, contest: "each"}, []string{"box-3"}},
+		{replay.Choice{Contest: "free"}, []string{"box-1", "box-2"}},
+		{replay.Choice{Cause: "no_answer"}, []string{"box-2"}},
+		{replay.Choice{IDs: []string{"box-1", "box-3"}, Contest: "each"}, []string{"box-3"}},
 	} {
 		h, w := shelve(t), new(wire)
-		done, err := replay(t.Context(), h.journal, w, test.choice, time.Now)
+		done, err := replay.Send(t.Context(), h.journal, w, test.choice, time.Now)
 		if err != nil || done.Sent != len(test.want) || !slices.Equal(w.ids(), test.want) {
 			t.Errorf("%+v: sent are %v, %+v, %v", test.choice, w.ids(), done, err)
 		}
@@ -220,7 +222,7 @@ func TestReplayOfWhatDiesAgain(t *testing.T) {
 			}
 		}
 	}}
-	done, err := replay(t.Context(), h.journal, w, choice{}, time.Now)
+	done, err := replay.Send(t.Context(), h.journal, w, replay.Choice{}, time.Now)
 	if err != nil || done.Sent != 3 || done.Again != 3 || len(w.sent) != 3 {
 		t.Errorf("done is %+v, %v, sent %v", done, err, w.ids())
 	}
@@ -234,21 +236,21 @@ func TestReplayOfWhatDiesAgain(t *testing.T) {
 // once more the next time.
 func TestReplayFails(t *testing.T) {
 	h := shelve(t)
-	w := &wire{fails: map[string]error{"box-2": fmt.Errorf("%w: too large", errThisAlone)}}
-	done, err := replay(t.Context(), h.journal, w, choice{}, time.Now)
-	if err != nil || done.Sent != 2 || len(done.Failed) != 1 || done.Failed[0].ID != "box-2" || done.fault(choice{}) == nil {
+	w := &wire{fails: map[string]error{"box-2": fmt.Errorf("%w: too large", kafka.ErrThisAlone)}}
+	done, err := replay.Send(t.Context(), h.journal, w, replay.Choice{}, time.Now)
+	if err != nil || done.Sent != 2 || len(done.Failed) != 1 || done.Failed[0].ID != "box-2" || done.Fault(replay.Choice{}) == nil {
 		t.Errorf("one is not taken: %+v, %v", done, err)
 	}
 	h, w = shelve(t), &wire{away: errors.New("no brokers")}
-	if done, err := replay(t.Context(), h.journal, w, choice{}, time.Now); err == nil || !strings.Contains(err.Error(), "no brokers") || done.Sent > 0 {
+	if done, err := replay.Send(t.Context(), h.journal, w, replay.Choice{}, time.Now); err == nil || !strings.Contains(err.Error(), "no brokers") || done.Sent > 0 {
 		t.Errorf("without Kafka: %+v, %v", done, err)
 	}
 	h, w = shelve(t), new(wire)
-	if done, err := replay(t.Context(), killedShelf{h.journal}, w, choice{}, time.Now); !errors.Is(err, errKilled) || done.Sent == 0 || done.Sent != len(w.sent) {
+	if done, err := replay.Send(t.Context(), killedShelf{h.journal}, w, replay.Choice{}, time.Now); !errors.Is(err, errKilled) || done.Sent == 0 || done.Sent != len(w.sent) {
 		t.Errorf("killed: %+v, %v, %d were sent", done, err, len(w.sent))
 	}
 	before := len(w.sent)
-	if done, err := replay(t.Context(), h.journal, w, choice{}, time.Now); err != nil || done.Sent != 3 || len(w.sent) != before+3 {
+	if done, err := replay.Send(t.Context(), h.journal, w, replay.Choice{}, time.Now); err != nil || done.Sent != 3 || len(w.sent) != before+3 {
 		t.Errorf("again: %+v, %v", done, err)
 	}
 }
@@ -258,13 +260,13 @@ func TestReplayFails(t *testing.T) {
 func TestReplayOfFinalContest(t *testing.T) {
 	h, w := shelve(t), &wire{}
 	h.journal.final = map[string]bool{"free": true}
-	done, err := replay(t.Context(), h.journal, w, choice{}, time.Now)
+	done, err := replay.Send(t.Context(), h.journal, w, replay.Choice{}, time.Now)
 	if err != nil || done.Sent != 1 || !slices.Equal(w.ids(), []string{"box-3"}) {
 		t.Fatalf("%+v, %v: %v", done, err, w.ids())
 	}
 	told := 0
 	for _, c := range done.Cannot {
-		if c.Fault == errFinal.Error() {
+		if c.Fault == "its contest is final" {
 			told++
 		}
 	}

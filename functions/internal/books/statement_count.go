@@ -10,6 +10,7 @@ import (
 	"marimba/events"
 	"marimba/functions/internal/counts"
 	"marimba/functions/internal/journal"
+	"marimba/functions/internal/kafka"
 )
 
 // reckoning is what became of a contest's votes that were received before it
@@ -84,7 +85,7 @@ func (r *reckoning) readLog(ctx context.Context, c events.Contest, log closedLog
 
 // readCast counts what was cast, each box once: one that died and was sent again
 // is there twice. It takes memory for the id of each box.
-func (r *reckoning) readCast(ctx context.Context, c events.Contest, topic castVotes, within reach) error {
+func (r *reckoning) readCast(ctx context.Context, c events.Contest, topic castVotes, within kafka.Reach) error {
 	r.cast, r.late = make(map[events.Channel]int64), 0
 	met := make(map[string]bool)
 	for rec, err := range topic.Records(ctx, within) {

@@ -269,7 +269,7 @@ func (j *Journal) deadVote(ctx context.Context, boxID string, index int) (Row, b
 			if v.Index == index {
 				return Row{
 					Receipt: events.Receipt(boxID, index), Contest: box.Contest, Channel: box.Channel,
-					Vote: v, State: events.Dead, Cause: d.Cause,
+					Vote: v, State: events.Dead, Cause: d.Cause, Way: Way{Event: d.ID, Topic: d.Topic, Ended: d.At.UTC()},
 				}, true, nil
 			}
 		}

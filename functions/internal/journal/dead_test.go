@@ -70,7 +70,7 @@ func TestShelve(t *testing.T) {
 		t.Errorf("dead votes: %v, %v", n, err)
 	}
 	row, ok, err := j.Vote(t.Context(), "box-1", 4)
-	want := Row{"box-1.4", "a", events.ByGRPC, box.Votes[1], events.Dead, "event_malformed"}
+	want := Row{"box-1.4", "a", events.ByGRPC, box.Votes[1], events.Dead, "event_malformed", Way{Event: first.ID, Topic: events.VotesAccepted, Ended: first.At}}
 	if err != nil || !ok || !reflect.DeepEqual(row, want) {
 		t.Errorf("dead vote: %+v, %v, %v\nwant %+v", row, ok, err, want)
 	}

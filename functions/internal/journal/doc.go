@@ -12,6 +12,8 @@
 //	channel  http, wasm, grpc, event
 //	at       date: receipt of the box's first vote
 //	attempt  which of perhaps several decisions on the box this is, "<life>:<name>" (see package counts)
+//	place    where the event was in its topic, "<partition>/<offset>", if that is known
+//	logged   date: when the box was brought to the log
 //	bands    folded names of the bands in it, each once
 //	states   states of its votes, each once
 //	votes    text: one line a vote, its columns with tabs between: index, id, name,

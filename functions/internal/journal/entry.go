@@ -20,6 +20,11 @@ type Entry struct {
 	Box     events.Box
 	Attempt string
 	States  []events.State // one for each vote
+	// Place is where the event was in its topic, "<partition>/<offset>", and Logged
+	// when the box was brought to the log. Nothing rests on them: they are shown to
+	// who asks for the way of a vote, and empty where they are not known.
+	Place  string
+	Logged time.Time
 }
 
 // document is an Entry as MongoDB keeps it.
@@ -29,6 +34,8 @@ type document struct {
 	Channel events.Channel `bson:"channel"`
 	At      time.Time      `bson:"at"`
 	Attempt string         `bson:"attempt"`
+	Place   string         `bson:"place,omitempty"`
+	Logged  time.Time      `bson:"logged,omitempty"`
 	Bands   []string       `bson:"bands"`
 	States  []events.State `bson:"states"`
 	Votes   string         `bson:"votes"`
@@ -58,7 +65,7 @@ func (e Entry) encode() (bson.Raw, error) {
 	}
 	d := document{
 		ID: e.ID, Contest: e.Box.Contest, Channel: e.Box.Channel, Attempt: e.Attempt,
-		At: e.Box.Votes[0].At,
+		At: e.Box.Votes[0].At, Place: e.Place, Logged: e.Logged,
 	}
 	named := make(map[string]bool)
 	lines := make([]byte, 0, 160*len(e.Box.Votes))
@@ -121,7 +128,11 @@ func (d document) entry() (Entry, error) {
 		ID:      d.ID,
 		Box:     events.Box{ID: boxOf(d.ID), Contest: d.Contest, Channel: d.Channel, Votes: make([]events.Vote, 0, n)},
 		Attempt: d.Attempt,
+		Place:   d.Place,
 		States:  make([]events.State, 0, n),
+	}
+	if !d.Logged.IsZero() {
+		e.Logged = d.Logged.UTC()
 	}
 	for line := range strings.SplitSeq(d.Votes, "\n") {
 		v, state, err := parseLine(line)

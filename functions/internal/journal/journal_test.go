@@ -61,6 +61,7 @@ func TestAppendKeepsAll(t *testing.T) {
 	)
 	full.Box.Votes[1].Index = 7
 	full.States[1] = events.OverLimit
+	full.Place, full.Logged = "3/1999", start.Add(time.Second)
 	no := entry("box-1", "default", events.Vote{Name: "Nobody", Reason: events.BandUnknown, Field: "name"})
 	no.ID, no.States[0] = "box-1/refused", events.Refused
 	no.Box.Votes[0].Index = 3
@@ -79,10 +80,11 @@ func TestAppendKeepsAll(t *testing.T) {
 	if want := map[string]Entry{full.ID: full, no.ID: no}; !reflect.DeepEqual(got, want) {
 		t.Errorf("got %+v\nwant %+v", got, want)
 	}
+	way := Way{full.ID, events.VotesAccepted, full.Place, full.Attempt, full.Logged}
 	for receipt, want := range map[int]Row{
-		0: {"box-1.0", "default", events.ByHTTP, full.Box.Votes[0], events.Counted, ""},
-		7: {"box-1.7", "default", events.ByHTTP, full.Box.Votes[1], events.OverLimit, ""},
-		3: {"box-1.3", "default", events.ByHTTP, no.Box.Votes[0], events.Refused, ""},
+		0: {"box-1.0", "default", events.ByHTTP, full.Box.Votes[0], events.Counted, "", way},
+		7: {"box-1.7", "default", events.ByHTTP, full.Box.Votes[1], events.OverLimit, "", way},
+		3: {"box-1.3", "default", events.ByHTTP, no.Box.Votes[0], events.Refused, "", Way{Event: no.ID, Topic: events.VotesRefused, Attempt: no.Attempt}},
 	} {
 		row, ok, err := j.Vote(t.Context(), "box-1", receipt)
 		if err != nil || !ok || !reflect.DeepEqual(row, want) {

@@ -26,6 +26,18 @@ type Row struct {
 	Vote    events.Vote // VoterKey included: not everyone may see it
 	State   events.State
 	Cause   string // of a dead vote: why it died
+	Way     Way
+}
+
+// Way is how a vote came to where it is, as far as the log knows.
+type Way struct {
+	Event   string       // id of the event that brought it: "<box id>/accepted"
+	Topic   events.Topic // that such events travel in
+	Place   string       // of the event in it: "<partition>/<offset>"; "" if not known
+	Attempt string       // the decision on its box, "<life>:<name>"
+	// Ended is when it was brought to the log or, if it is dead, to the shelf; zero
+	// if that is not known.
+	Ended time.Time
 }
 
 // Filter chooses votes of the log. What is empty chooses all.
@@ -173,7 +185,19 @@ func (e Entry) row(i int) Row {
 	return Row{
 		Receipt: events.Receipt(e.Box.ID, v.Index), Contest: e.Box.Contest, Channel: e.Box.Channel,
 		Vote: v, State: e.States[i],
+		Way: Way{Event: e.ID, Topic: topicOf(e.ID), Place: e.Place, Attempt: e.Attempt, Ended: e.Logged},
 	}
+}
+
+// topicOf returns the topic of an event of the log.
+func topicOf(eventID string) events.Topic {
+	switch {
+	case strings.HasSuffix(eventID, "/accepted"):
+		return events.VotesAccepted
+	case strings.HasSuffix(eventID, "/refused"):
+		return events.VotesRefused
+	}
+	return ""
 }
 
 // found is an entry and its time in the log.

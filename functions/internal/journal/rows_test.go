@@ -55,7 +55,7 @@ func rowsOf(entries []Entry, f Filter) []Row {
 			}
 			out = append(out, Row{
 				Receipt: events.Receipt(e.Box.ID, v.Index), Contest: e.Box.Contest, Channel: e.Box.Channel,
-				Vote: v, State: e.States[i],
+				Vote: v, State: e.States[i], Way: Way{Event: e.ID, Topic: events.VotesAccepted, Attempt: e.Attempt},
 			})
 		}
 	}

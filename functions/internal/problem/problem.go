@@ -60,7 +60,7 @@ func StatusOf(code events.Code) int {
 		return http.StatusUnsupportedMediaType
 	case events.TokenRequired:
 		return http.StatusUnauthorized
-	case events.RouteUnknown, events.VoteUnknown, events.ContestUnknown, events.NotFinal:
+	case events.RouteUnknown, events.VoteUnknown, events.LetterUnknown, events.ContestUnknown, events.NotFinal:
 		return http.StatusNotFound
 	case events.MethodNotAllowed:
 		return http.StatusMethodNotAllowed

@@ -64,7 +64,7 @@ func TestAnswerIsAProblem(t *testing.T) {
 func TestStatusIsNoneThatIsSentAgain(t *testing.T) {
 	mayPass := map[events.Code]int{
 		events.Busy: 503, events.Unavailable: 503, events.BodyTooSlow: 408,
-		events.RouteUnknown: 404, events.VoteUnknown: 404, events.ContestUnknown: 404, events.NotFinal: 404,
+		events.RouteUnknown: 404, events.VoteUnknown: 404, events.LetterUnknown: 404, events.ContestUnknown: 404, events.NotFinal: 404,
 	}
 	for _, code := range codes(t) {
 		status := StatusOf(code)
