@@ -31,6 +31,9 @@ type log interface {
 	Replace(ctx context.Context, e journal.Entry, void string) (attempt string, err error)
 }
 
+// charts are told of the contests whose counts have changed. They must not block.
+type charts interface{ changed(c events.Contest) }
+
 // maxAtWork is how many boxes are counted and logged at once. A box at work
 // takes about half a megabyte, one that waits only what was posted. More would
 // not be faster: Redis runs one script at a time.
@@ -45,12 +48,13 @@ type tally struct {
 	counts   counter
 	journal  log
 	mending  *mending
+	charts   charts
 	room     chan struct{} // one for each box at work
 	now      func() time.Time
 }
 
-func newTally(contests contests, counts counter, journal log, mending *mending) tally {
-	return tally{contests, counts, journal, mending, make(chan struct{}, maxAtWork), time.Now}
+func newTally(contests contests, counts counter, journal log, mending *mending, charts charts) tally {
+	return tally{contests, counts, journal, mending, charts, make(chan struct{}, maxAtWork), time.Now}
 }
 
 // handle counts the votes of a judged box, logs what became of them, and settles
@@ -103,7 +107,11 @@ func (t tally) bring(ctx context.Context, e event.Event) (events.Contest, error)
 	if err != nil {
 		return contest, err
 	}
-	return contest, t.counts.Settle(ctx, contest, entry, answer, logged)
+	if err := t.counts.Settle(ctx, contest, entry, answer, logged); err != nil {
+		return contest, err
+	}
+	t.charts.changed(contest)
+	return contest, nil
 }
 
 // placeOf is where a source read an event, as it says: "<partition>/<offset>"; ""

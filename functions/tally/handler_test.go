@@ -28,6 +28,11 @@ type roll map[string]events.Contest
 
 func (r roll) Contest(id string) (events.Contest, bool) { c, ok := r[id]; return c, ok }
 
+// uncharted draws nothing.
+type uncharted struct{}
+
+func (uncharted) changed(events.Contest) {}
+
 var errKilled = errors.New("killed")
 
 // killed stands in for a process that is killed: of the steps before and behind
@@ -112,7 +117,7 @@ func newFixture(t *testing.T) fixture {
 	if err := countstest.Begin(t.Context(), store, contest); err != nil {
 		t.Fatal(err)
 	}
-	return fixture{newTally(roll{contest.ID: contest}, store, log, mending), store, log}
+	return fixture{newTally(roll{contest.ID: contest}, store, log, mending, uncharted{}), store, log}
 }
 
 func (f fixture) books(t *testing.T) books {
@@ -186,7 +191,7 @@ func TestKilledAnywhere(t *testing.T) {
 				for _, e := range judged("box") {
 					for _, at := range []int{first + 1, second + 1, 0, 0} { // 0 is never
 						k := &killed{tally: f.tally, at: at}
-						err := newTally(f.contests, k, k, f.mending).handle(t.Context(), e)
+						err := newTally(f.contests, k, k, f.mending, uncharted{}).handle(t.Context(), e)
 						if at > 0 && at <= steps != errors.Is(err, errKilled) || at == 0 && err != nil {
 							t.Fatalf("killed at %d: %v", at, err)
 						}

@@ -38,8 +38,9 @@ func run(ctx context.Context, environ []string) error {
 	}
 	go prepare(ctx, log)
 	mending := newMending(ctx, mend.New(store, log))
-	tally := newTally(contests, store, log, mending)
-	return serve.HTTP(ctx, cfg.Server, stage.New(tally.handle), mending.close, log.Close, store.Close)
+	drawing := newDrawing(ctx, store, pace)
+	tally := newTally(contests, store, log, mending, drawing)
+	return serve.HTTP(ctx, cfg.Server, stage.New(tally.handle), mending.close, drawing.close, log.Close, store.Close)
 }
 
 // prepare makes the log's indexes. Votes are counted without them, so failing

@@ -110,6 +110,24 @@
 // <minute> and <hour> are those of Unix time. Numbers of a contest are the sums
 // over its shards.
 //
+// # Charts
+//
+// For whoever looks at Redis by hand or with Grafana there is a picture of each
+// contest's counts, with its shards added up and spellings joined. It is drawn
+// from the counts as they are (Draw), by the tally some seconds behind the votes
+// and whenever counts were rebuilt. Nothing is decided by it, nothing reads it
+// back, and what is lost of it comes with the next drawing. Its keys begin with
+// marimba:{<contest>}:chart.
+//
+//	bands            zset     band → votes; the leading 100
+//	albums           zset     "<band> — <album>" → votes; the leading 100
+//	states           hash     state → votes, of all channels; replaced → votes
+//	standings        stream   band → votes, of the leading 20: a point in ten seconds at most; about 4,320 points
+//	drawn            string   <version that it was drawn from> <votes settled>
+//
+// The set marimba:charts holds the contests that have one: those that have a
+// counted vote.
+//
 // # Memory
 //
 // Ids are spread over 16,384 buckets a contest. As long as none has more members

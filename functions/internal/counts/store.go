@@ -38,6 +38,7 @@ var (
 	dropScript    = scriptOf("step", "drop")
 	moveScript    = scriptOf("step", "move")
 	swapScript    = scriptOf("step", "life", "swap")
+	chartScript   = scriptOf("chart")
 )
 
 // script is one that Redis runs, and what it is called by once it is known there.

@@ -37,6 +37,7 @@ type Counts interface {
 	Tally(ctx context.Context, c events.Contest) (counts.Histogram, error)
 	Figures(ctx context.Context, c events.Contest) (counts.Figures, error)
 	Pending(ctx context.Context, c events.Contest) (map[events.State]int64, error)
+	Draw(ctx context.Context, c events.Contest) (pointed bool, err error)
 }
 
 // Log is what a mender needs of the log.

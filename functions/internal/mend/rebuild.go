@@ -84,6 +84,7 @@ func (b *rebuild) live(ctx context.Context, cause string) (Result, error) {
 	if err := b.shadow.Live(ctx, r.Life); err != nil {
 		return Result{}, err
 	}
+	_, _ = b.counts.Draw(ctx, b.contest) // the counts live; what is not drawn now the next vote draws
 	return r, nil
 }
 
