@@ -29,14 +29,18 @@ var errTimeout = errors.New("the function took longer than its timeout")
 
 // gateway stands where Kourier does: it passes requests to services by the name
 // in Host, SERVICE.NAMESPACE.localhost. Services that are cluster-local are not
-// there for it.
-func gateway(doors map[string]http.Handler) http.Handler {
+// there for it. Under its own address it shows the functions' figures.
+func gateway(doors map[string]http.Handler, figures http.HandlerFunc) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		host := r.Host
 		if name, _, err := net.SplitHostPort(host); err == nil {
 			host = name
 		}
 		name, local := strings.CutSuffix(strings.ToLower(host), ".localhost")
+		if !local && r.Method == http.MethodGet && r.URL.Path == FiguresPath {
+			figures(w, r)
+			return
+		}
 		door, ok := doors[name]
 		if !local || !ok {
 			http.Error(w, "no such service", http.StatusNotFound)

@@ -111,6 +111,20 @@ func read(manifests fs.FS) (*plan, error) {
 	return p, p.check()
 }
 
+// MaxScales returns how many instances each function of a folder of manifests may
+// have at once.
+func MaxScales(manifests fs.FS) (map[string]int, error) {
+	p, err := read(manifests)
+	if err != nil {
+		return nil, err
+	}
+	scales := make(map[string]int)
+	for _, s := range p.services {
+		scales[s.name] = s.maxScale
+	}
+	return scales, nil
+}
+
 func (p *plan) addAll(text []byte) error {
 	documents := yaml.NewDecoder(bytes.NewReader(text))
 	for {

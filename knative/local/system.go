@@ -82,6 +82,7 @@ type System struct {
 	ledger    *ledger
 	revisions map[string]*revision
 	urls      []URL
+	gateway   string
 	failed    chan error
 
 	closers []func(context.Context) error // in the order of opening
@@ -177,6 +178,7 @@ func (s *System) listen() (map[string]net.Listener, error) {
 		return nil, fmt.Errorf("listen for the gateway: %w", err)
 	}
 	listeners[""] = lis
+	s.gateway = "http://" + lis.Addr().String()
 	_, port, _ := net.SplitHostPort(lis.Addr().String())
 	for i := range s.plan.services {
 		svc := &s.plan.services[i]
@@ -257,7 +259,7 @@ func (s *System) openSources(member string) error {
 
 func (s *System) serve(listeners map[string]net.Listener) {
 	doors := map[string]http.Handler{}
-	handlers := map[string]http.Handler{"": gateway(doors)}
+	handlers := map[string]http.Handler{"": gateway(doors, s.showFigures)}
 	for name, r := range s.revisions {
 		if !r.private {
 			handlers[name] = door(r)
@@ -317,6 +319,9 @@ func (s *System) Wait(ctx context.Context) error {
 		return err
 	}
 }
+
+// Gateway is the gateway's own address.
+func (s *System) Gateway() string { return s.gateway }
 
 // URLs are where the public functions are reached, in the manifests' order.
 func (s *System) URLs() []URL { return slices.Clone(s.urls) }

@@ -17,8 +17,11 @@ import (
 	"marimba/events"
 )
 
-// maxAnswer bounds what is read of an answer.
-const maxAnswer = 4 << 20
+// Bounds of an answer, and of the connections that wait for the next request.
+const (
+	maxAnswer = 4 << 20
+	maxIdle   = 512
+)
 
 // HTTP opens the HTTP door at a base URL. Votes go there as NDJSON, many in one
 // request; with event, as CloudEvents in binary mode, one in each, as
@@ -29,7 +32,7 @@ func HTTP(base, language string, event bool) (Door, error) {
 		return nil, fmt.Errorf("address of the HTTP door: %q is not http://host:port", base)
 	}
 	transport := http.DefaultTransport.(*http.Transport).Clone()
-	transport.MaxIdleConnsPerHost = 2 * maxInParts
+	transport.MaxIdleConns, transport.MaxIdleConnsPerHost = 0, maxIdle
 	d := httpDoor{strings.TrimSuffix(base, "/"), language, &http.Client{Transport: transport}}
 	if event {
 		return eventDoor{d}, nil

@@ -23,6 +23,7 @@ type addresses struct {
 	HTTP    string `json:"http"`
 	GRPC    string `json:"grpc"`
 	Results string `json:"results"`
+	Gateway string `json:"gateway"`
 	Token   string `json:"token"` // of the admin; the file is for its owner alone
 
 	// The parts behind the functions, for the books.
@@ -39,7 +40,7 @@ func addressFile(folder string) string { return filepath.Join(folder, "running.j
 func (h *house) addresses(system *local.System) addresses {
 	parts := system.Addresses()
 	a := addresses{
-		PID: os.Getpid(), Token: system.Secret("ADMIN_TOKEN"),
+		PID: os.Getpid(), Gateway: system.Gateway(), Token: system.Secret("ADMIN_TOKEN"),
 		Kafka: parts.Kafka, Redis: parts.Redis, RedisPassword: parts.RedisPassword, Mongo: parts.Mongo,
 		Contests: h.contests,
 	}

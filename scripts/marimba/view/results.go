@@ -74,6 +74,12 @@ func (r *Results) Board(ctx context.Context, contest string) (Board, error) {
 	return b, r.get(ctx, contestPath(contest, "board"), &b)
 }
 
+// Has returns an error unless there is a contest of that id.
+func (r *Results) Has(ctx context.Context, contest string) error {
+	var sheet struct{}
+	return r.get(ctx, contestPath(contest, ""), &sheet)
+}
+
 // Balance is the books of a contest: how many votes ended how.
 type Balance struct {
 	Final    int64                  `json:"final"`
@@ -166,7 +172,7 @@ func (r *Results) Raw(ctx context.Context, path string) (json.RawMessage, error)
 func BoardPath(contest string) string { return contestPath(contest, "board") }
 
 func contestPath(contest, what string) string {
-	return "/v1/contests/" + url.PathEscape(contest) + "/" + what
+	return strings.TrimSuffix("/v1/contests/"+url.PathEscape(contest)+"/"+what, "/")
 }
 
 func (r *Results) get(ctx context.Context, path string, into any) error {
