@@ -316,7 +316,7 @@ func fake(t testing.TB) *kfake.Cluster {
 }
 
 // makeTopics makes the topics of the house where they are missing.
-func makeTopics(t *testing.T, broker string) {
+func makeTopics(t testing.TB, broker string) {
 	t.Helper()
 	client, err := kgo.NewClient(kgo.SeedBrokers(broker))
 	if err != nil {
@@ -337,7 +337,7 @@ func settingsFor(broker string) config.Kafka {
 	return config.Kafka{Broker: broker, DeliveryTimeout: 4 * time.Second}
 }
 
-func openProducer(t *testing.T, broker string) *Producer {
+func openProducer(t testing.TB, broker string) *Producer {
 	t.Helper()
 	p, err := Open(settingsFor(broker), "test", func(err error) { t.Errorf("lost: %v", err) })
 	if err != nil {
