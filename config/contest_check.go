@@ -26,6 +26,7 @@ func (f *contestFile) check(id string) []fault {
 	c.names(f, id)
 	c.bounds(f)
 	c.amendments(f)
+	c.showing(f)
 	c.counting(f)
 	c.roster(f)
 	c.rules(f)
@@ -91,6 +92,22 @@ func (c *checking) amendments(f *contestFile) {
 		c.need(opensAt.IsZero() || closesAt.IsZero() || opensAt.Before(closesAt), line, "amendments: closes_at is not after opens_at")
 		before = made
 	}
+}
+
+// showing checks that what is withheld is shown in the end: only a contest that
+// closes becomes final.
+func (c *checking) showing(f *contestFile) {
+	hidden, frozen := f.Results.HiddenUntil, f.Results.FrozenFrom
+	c.need(hidden.line == 0 || hidden.value == events.Closed || hidden.value == events.Final, hidden.line, "results: hidden_until is not closed or final")
+	closesAt := f.ClosesAt.value
+	for _, a := range f.Amendments {
+		if a.ClosesAt.line > 0 {
+			closesAt = a.ClosesAt.value
+		}
+	}
+	c.need(hidden.line == 0 && frozen.line == 0 || !closesAt.IsZero(), max(hidden.line, frozen.line), "results: need closes_at, or they would never be shown")
+	c.need(frozen.line == 0 || closesAt.IsZero() || frozen.value.Before(closesAt), frozen.line, "results: frozen_from is not before closes_at")
+	c.need(frozen.line == 0 || f.Limit.Mode.value != events.Replace, frozen.line, "results: frozen_from has no meaning with limit replace: later votes take earlier ones away")
 }
 
 // plain checks a text that people read.

@@ -34,6 +34,10 @@ type contestFile struct {
 		Mode  at[events.LimitMode] `yaml:"mode"`
 		Votes at[int64]            `yaml:"votes"`
 	} `yaml:"limit"`
+	Results struct {
+		HiddenUntil at[events.Phase] `yaml:"hidden_until"`
+		FrozenFrom  at[time.Time]    `yaml:"frozen_from"`
+	} `yaml:"results"`
 	Points      []at[int64]         `yaml:"points"`
 	Standing    at[events.Metric]   `yaml:"standing"`
 	TieBreak    []at[events.Metric] `yaml:"tie_break"`
@@ -145,6 +149,7 @@ func (f *contestFile) contest() events.Contest {
 		ClosesAt:      closesAt,
 		Amendments:    amendments,
 		Limit:         events.Limit{Mode: f.Limit.Mode.or(events.NoLimit), N: f.Limit.Votes.value},
+		Showing:       events.Showing{HiddenUntil: f.Results.HiddenUntil.value, FrozenFrom: f.Results.FrozenFrom.value.UTC()},
 		Points:        values(f.Points),
 		Standing:      f.Standing.or(events.ByVotes),
 		TieBreak:      values(f.TieBreak),

@@ -57,6 +57,7 @@ amendments:
   - {at: 2026-10-01T00:00:00Z, by: Ana, opens_at: 2026-11-02T00:00:00-06:00, reason: El salón no está listo}
   - {at: 2026-11-30T23:59:59.999-06:00, by: Luis, closes_at: 2026-12-01T01:00:00-06:00, reason: "One hour more"}
 limit: {mode: per_band, votes: 2}
+results: {hidden_until: closed, frozen_from: 2026-11-30T20:00:00-06:00}
 points: [5, 3, 3, 0]
 standing: points
 tie_break: [mean, votes]
@@ -91,8 +92,9 @@ shards: 4
 			At: time.Date(2026, 12, 1, 5, 59, 59, 999e6, time.UTC), By: "Luis", Bound: events.ClosesAt,
 			From: time.Date(2026, 12, 1, 6, 0, 0, 0, time.UTC), To: time.Date(2026, 12, 1, 7, 0, 0, 0, time.UTC), Reason: "One hour more",
 		}},
-		Limit:  events.Limit{Mode: events.PerBand, N: 2},
-		Points: []int64{5, 3, 3, 0}, Standing: events.ByPoints,
+		Limit:   events.Limit{Mode: events.PerBand, N: 2},
+		Showing: events.Showing{HiddenUntil: events.Closed, FrozenFrom: time.Date(2026, 12, 1, 2, 0, 0, 0, time.UTC)},
+		Points:  []int64{5, 3, 3, 0}, Standing: events.ByPoints,
 		TieBreak: []events.Metric{events.ByMean, events.ByVotes}, MeanFrom: 7, Shards: 4,
 	}
 	if fmt.Sprintf("%+v", got) != fmt.Sprintf("%+v", want) {
@@ -117,28 +119,33 @@ func TestContestFaults(t *testing.T) {
 		file string
 		want []string
 	}{
-		"empty":            {"", []string{"bad.yaml: is empty"}},
-		"comment only":     {"# nothing\n", []string{"bad.yaml: is empty"}},
-		"not YAML":         {"id: [", []string{"bad.yaml:1: "}},
-		"a list":           {"- id\n", []string{"bad.yaml:1: got array, want object"}},
-		"missing fields":   {"id: bad\n", []string{"bad.yaml:1: missing properties 'title', 'rank_mode', 'rank_max'"}},
-		"unknown key":      {head + "open_roster: true\ncolour: red\n", []string{"additional properties 'colour' not allowed"}},
-		"repeated key":     {head + "open_roster: true\nopen_roster: true\n", []string{`bad.yaml:6: "open_roster" is there already`}},
-		"reference":        {head + "open_roster: &x true\nvoter_required: *x\n", []string{"bad.yaml:6: references are not taken"}},
-		"two documents":    {head + "open_roster: true\n---\nid: bad\n", []string{"more than one document"}},
-		"wrong types":      {head + "open_roster: maybe\nshards: many\n", []string{"bad.yaml:5: open_roster: got string, want boolean", "bad.yaml:6: shards: got string, want integer"}},
-		"nested":           {head + "open_roster: true\nbands: [[[[[[[[[[]]]]]]]]]]\n", []string{"bad.yaml:6: is nested too deep"}},
-		"another's id":     {strings.Replace(head, "id: bad", "id: good", 1) + "open_roster: true\n", []string{`bad.yaml:1: id: "good" is not the file's name, "bad"`}},
-		"no bands":         {head, []string{"bands: there are none"}},
-		"times in order":   {head + "open_roster: true\nopens_at: 2026-02-01T00:00:00Z\ncloses_at: 2026-01-01T00:00:00Z\n", []string{"bad.yaml:7: closes_at: is not after opens_at"}},
-		"time malformed":   {head + "open_roster: true\nopens_at: tomorrow\n", []string{"bad.yaml:6: opens_at: 'tomorrow' is not valid date-time"}},
-		"year out":         {head + "open_roster: true\nyear_min: 2000\nyear_max: 1999\n", []string{"bad.yaml:7: year_max: is not year_min to 9999"}},
-		"rank's decimals":  {strings.Replace(head, "10", "9.999", 1) + "open_roster: true\n", []string{"bad.yaml:4: rank_max: has more than 2 decimals"}},
-		"limit's number":   {head + "open_roster: true\nlimit: {mode: per_contest}\n", []string{"bad.yaml:6: limit: per_contest needs votes"}},
-		"limit without":    {head + "open_roster: true\nlimit: {mode: none, votes: 3}\n", []string{"bad.yaml:6: limit: votes has no meaning with mode none"}},
-		"points rise":      {head + "open_roster: true\npoints: [3, 4, 2]\n", []string{"bad.yaml:6: points: 4 for rank 2 is more than for the rank before"}},
-		"points of scores": {strings.Replace(head, "position", "score", 1) + "open_roster: true\npoints: [3]\n", []string{"points: are for rank_mode position"}},
-		"too many points":  {strings.Replace(head, "10", "2", 1) + "open_roster: true\npoints: [3, 2, 1]\n", []string{"points: are more than there are ranks"}},
+		"empty":                  {"", []string{"bad.yaml: is empty"}},
+		"comment only":           {"# nothing\n", []string{"bad.yaml: is empty"}},
+		"not YAML":               {"id: [", []string{"bad.yaml:1: "}},
+		"a list":                 {"- id\n", []string{"bad.yaml:1: got array, want object"}},
+		"missing fields":         {"id: bad\n", []string{"bad.yaml:1: missing properties 'title', 'rank_mode', 'rank_max'"}},
+		"unknown key":            {head + "open_roster: true\ncolour: red\n", []string{"additional properties 'colour' not allowed"}},
+		"repeated key":           {head + "open_roster: true\nopen_roster: true\n", []string{`bad.yaml:6: "open_roster" is there already`}},
+		"reference":              {head + "open_roster: &x true\nvoter_required: *x\n", []string{"bad.yaml:6: references are not taken"}},
+		"two documents":          {head + "open_roster: true\n---\nid: bad\n", []string{"more than one document"}},
+		"wrong types":            {head + "open_roster: maybe\nshards: many\n", []string{"bad.yaml:5: open_roster: got string, want boolean", "bad.yaml:6: shards: got string, want integer"}},
+		"nested":                 {head + "open_roster: true\nbands: [[[[[[[[[[]]]]]]]]]]\n", []string{"bad.yaml:6: is nested too deep"}},
+		"another's id":           {strings.Replace(head, "id: bad", "id: good", 1) + "open_roster: true\n", []string{`bad.yaml:1: id: "good" is not the file's name, "bad"`}},
+		"no bands":               {head, []string{"bands: there are none"}},
+		"times in order":         {head + "open_roster: true\nopens_at: 2026-02-01T00:00:00Z\ncloses_at: 2026-01-01T00:00:00Z\n", []string{"bad.yaml:7: closes_at: is not after opens_at"}},
+		"time malformed":         {head + "open_roster: true\nopens_at: tomorrow\n", []string{"bad.yaml:6: opens_at: 'tomorrow' is not valid date-time"}},
+		"year out":               {head + "open_roster: true\nyear_min: 2000\nyear_max: 1999\n", []string{"bad.yaml:7: year_max: is not year_min to 9999"}},
+		"rank's decimals":        {strings.Replace(head, "10", "9.999", 1) + "open_roster: true\n", []string{"bad.yaml:4: rank_max: has more than 2 decimals"}},
+		"limit's number":         {head + "open_roster: true\nlimit: {mode: per_contest}\n", []string{"bad.yaml:6: limit: per_contest needs votes"}},
+		"limit without":          {head + "open_roster: true\nlimit: {mode: none, votes: 3}\n", []string{"bad.yaml:6: limit: votes has no meaning with mode none"}},
+		"points rise":            {head + "open_roster: true\npoints: [3, 4, 2]\n", []string{"bad.yaml:6: points: 4 for rank 2 is more than for the rank before"}},
+		"points of scores":       {strings.Replace(head, "position", "score", 1) + "open_roster: true\npoints: [3]\n", []string{"points: are for rank_mode position"}},
+		"too many points":        {strings.Replace(head, "10", "2", 1) + "open_roster: true\npoints: [3, 2, 1]\n", []string{"points: are more than there are ranks"}},
+		"results without an end": {head + "open_roster: true\nresults: {hidden_until: final}\n", []string{"bad.yaml:6: results: need closes_at, or they would never be shown"}},
+		"results too late": {head + "open_roster: true\ncloses_at: 2026-11-24T12:00:00Z\nresults: {frozen_from: 2026-11-24T12:00:00Z}\n",
+			[]string{"bad.yaml:7: results: frozen_from is not before closes_at"}},
+		"results that move": {head + "open_roster: true\ncloses_at: 2026-11-24T12:00:00Z\nlimit: {mode: replace}\nresults: {frozen_from: 2026-11-24T11:00:00Z}\n",
+			[]string{"bad.yaml:8: results: frozen_from has no meaning with limit replace: later votes take earlier ones away"}},
 		"standing":         {head + "open_roster: true\nstanding: points\n", []string{"bad.yaml:6: standing and tie_break: points needs the table points"}},
 		"sum of positions": {head + "open_roster: true\ntie_break: [sum]\n", []string{"sum has no meaning with rank_mode position"}},
 		"tie-break twice":  {head + "open_roster: true\ntie_break: [mean, votes]\n", []string{"bad.yaml:6: tie_break: votes has been used before"}},

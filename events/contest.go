@@ -86,6 +86,7 @@ type Contest struct {
 	ClosesAt      time.Time   // zero: not bounded
 	Amendments    []Amendment // that led to OpensAt and ClosesAt
 	Limit         Limit
+	Showing       Showing
 	// Points gives points for chart positions: the first entry is for rank 1.
 	Points []int64
 	// Standing orders the board. What is equal in it is put in order by each of
@@ -113,6 +114,37 @@ func (c Contest) PhaseAt(t time.Time) Phase {
 		return Closed
 	}
 	return Open
+}
+
+// Withheld says what of a contest's results is not public.
+type Withheld string
+
+// What is withheld: all that tells how the bands stand, or what came after the
+// freeze.
+const (
+	Hidden Withheld = "hidden"
+	Frozen Withheld = "frozen"
+)
+
+// Showing says when the public sees the results. What is final is seen by all.
+type Showing struct {
+	HiddenUntil Phase     // Closed or Final; empty: not hidden
+	FrozenFrom  time.Time // the board stands still from then until it is final; zero: it does not
+}
+
+// At returns what is withheld in a phase, at an instant: the first is what votes
+// of any time are withheld for, the second those that were received at
+// FrozenFrom or later. Empty: nothing.
+func (s Showing) At(phase Phase, t time.Time) Withheld {
+	switch {
+	case phase == Final:
+		return ""
+	case s.HiddenUntil == Final, s.HiddenUntil == Closed && phase != Closed:
+		return Hidden
+	case !s.FrozenFrom.IsZero() && !t.Before(s.FrozenFrom):
+		return Frozen
+	}
+	return ""
 }
 
 // Module is rules in WebAssembly; events/rules tells their form.
