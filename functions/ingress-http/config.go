@@ -16,6 +16,9 @@ type settings struct {
 	config.Voters
 	// Target is where ingress-grpc is, host:port.
 	Target string `env:"GRPC_TARGET,required,notEmpty"`
+	// Results is the public address of results, for the link to a vote's receipt in
+	// the answer to a plain form. It may be empty.
+	Results config.Address `env:"RESULTS_URL"`
 }
 
 func load(environ []string) (settings, error) {

@@ -21,7 +21,7 @@ func (h *ingress) castForm(w http.ResponseWriter, req *http.Request, in *hand, b
 	o, err := in.form(req.Context(), body)
 	w.Header().Add("Vary", "Accept")
 	if prefersHTML(req.Header.Get("Accept")) {
-		return showPage(w, req, o, err)
+		return h.showPage(w, req, o, err)
 	}
 	if err != nil {
 		return err
@@ -95,21 +95,21 @@ var page = sync.OnceValue(func() *template.Template {
 var words = map[string]map[string]string{
 	"es": {
 		"accepted": "Voto recibido", "refused": "El voto no se recibió", "receipt": "Comprobante",
-		"keep": "Guárdelo: con él se puede ver qué pasó con el voto.", "back": "Volver",
+		"keep": "Guárdelo: con él se puede ver qué pasó con el voto.", "back": "Volver", "look": "Ver qué pasó con el voto",
 	},
 	"en": {
 		"accepted": "Vote received", "refused": "The vote was not received", "receipt": "Receipt",
-		"keep": "Keep it: with it you can look up what became of the vote.", "back": "Back",
+		"keep": "Keep it: with it you can look up what became of the vote.", "back": "Back", "look": "See what became of the vote",
 	},
 }
 
 // showPage answers with a page: the receipt, or why there is none.
-func showPage(w http.ResponseWriter, req *http.Request, o outcome, failed error) error {
+func (h *ingress) showPage(w http.ResponseWriter, req *http.Request, o outcome, failed error) error {
 	speaker := problem.In(req.Header.Get("Accept-Language"))
 	data := struct {
-		Language, Receipt, Refusal, Back string
-		Words                            map[string]string
-	}{Language: speaker.Language(), Receipt: o.Receipt.Receipt, Words: words[speaker.Language()]}
+		Language, Receipt, Refusal, Back, Results string
+		Words                                     map[string]string
+	}{Language: speaker.Language(), Receipt: o.Receipt.Receipt, Results: h.results, Words: words[speaker.Language()]}
 	status := http.StatusAccepted
 	if failed != nil {
 		f := prepare(w, req, failed)

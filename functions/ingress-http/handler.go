@@ -40,6 +40,7 @@ type ingress struct {
 	large                   chan struct{}         // one entry for each body that is large
 	patience                time.Duration         // of one that waits to be
 	limit                   time.Duration         // for casting
+	results                 string                // URL, for links to receipts; empty: none
 }
 
 func newIngress(d *desk.Desk, c caster, votes marimbav1.VotesClient) *ingress {

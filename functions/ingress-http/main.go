@@ -46,5 +46,6 @@ func run(ctx context.Context, environ []string) error {
 		publish.NewCaster(producer, "ingress-http", cfg.DeliveryTimeout+time.Second),
 		votes,
 	)
+	h.results = cfg.Results.String()
 	return serve.HTTP(ctx, cfg.Server, h.routes(), producer.Close, votes.close)
 }

@@ -206,8 +206,11 @@ func (s *System) listen() (map[string]net.Listener, error) {
 
 func (s *System) openRevisions(births *nursery) error {
 	v := values{
-		config:  s.plan.config,
-		own:     map[string]string{"KAFKA_BROKER": s.parts.Kafka, "REDIS_URL": s.parts.Redis},
+		config: s.plan.config,
+		own: map[string]string{
+			"KAFKA_BROKER": s.parts.Kafka, "REDIS_URL": s.parts.Redis,
+			"INGRESS_URL": "http://" + s.ownAddress("ingress-http"), "RESULTS_URL": "http://" + s.ownAddress("results"),
+		},
 		secret:  func(key string) string { return s.secret(key, s.state.secret) },
 		address: s.ownAddress,
 	}
