@@ -30,6 +30,8 @@ type boardSheet struct {
 	board.Board
 	Phase       events.Phase `json:"phase"`
 	Provisional bool         `json:"provisional"` // until the contest is final
+	// Withheld says what the public does not see; empty: nothing.
+	Withheld events.Withheld `json:"withheld,omitempty"`
 }
 
 func (b boardSheet) cut(bands, albums int) boardSheet {
@@ -53,7 +55,11 @@ type boards struct {
 	contests contests
 	tallies  tallies
 	finals   *finals
+	log      searched
 	now      func() time.Time
+
+	freezing chan struct{} // held while ice is looked at
+	ice      map[string]frozenBoard
 
 	mu   sync.Mutex
 	kept map[string]*keptBoard // by contest
@@ -68,12 +74,16 @@ type keptBoard struct {
 	read     time.Time // zero: never
 }
 
-func newBoards(contests contests, tallies tallies, finals *finals, now func() time.Time) *boards {
-	return &boards{contests: contests, tallies: tallies, finals: finals, now: now, kept: make(map[string]*keptBoard)}
+func newBoards(contests contests, tallies tallies, finals *finals, log searched, now func() time.Time) *boards {
+	return &boards{
+		contests: contests, tallies: tallies, finals: finals, log: log, now: now, kept: make(map[string]*keptBoard),
+		freezing: make(chan struct{}, 1), ice: make(map[string]frozenBoard),
+	}
 }
 
-// of returns the board of a contest as it is now, and the digest of what it
-// shows. The board's slices are shared and must not be changed.
+// of returns the board of a contest as it is now, for those who may see all of
+// it, and the digest of what it shows. The board's slices are shared and must
+// not be changed.
 func (b *boards) of(ctx context.Context, contest string) (boardSheet, string, error) {
 	c, ok := b.contests.Contest(contest)
 	if !ok {
@@ -102,7 +112,7 @@ func (b *boards) of(ctx context.Context, contest string) (boardSheet, string, er
 		if err != nil {
 			return boardSheet{}, "", err
 		}
-		made := boardSheet{board.Make(c, votes, now), phase, true}
+		made := boardSheet{board.Make(c, votes, now), phase, true, ""}
 		if kept.digest, err = made.digest(); err != nil {
 			return boardSheet{}, "", err
 		}
@@ -123,7 +133,7 @@ func (b *boards) final(ctx context.Context, c events.Contest, kept *keptBoard) (
 	if err != nil {
 		return boardSheet{}, "", err
 	}
-	shown := boardSheet{stated, events.Final, false}
+	shown := boardSheet{stated, events.Final, false, ""}
 	digest, err := shown.digest()
 	if err != nil {
 		return boardSheet{}, "", err

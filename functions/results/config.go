@@ -11,6 +11,9 @@ type settings struct {
 	config.Contests
 	// Token opens what is not public. Without one it stays closed to everybody.
 	Token config.Secret `env:"ADMIN_TOKEN"`
+	// Door is where the pages hand votes in: the public address of ingress-http.
+	// Without one they take none.
+	Door config.Address `env:"INGRESS_URL"`
 }
 
 func load(environ []string) (settings, error) {

@@ -30,6 +30,7 @@ type contestSheet struct {
 	YearMin       int32              `json:"year_min"`
 	YearMax       *int32             `json:"year_max"`
 	Limit         limit              `json:"limit"`
+	Results       showing            `json:"results"`
 	Points        []int64            `json:"points"`
 	Standing      events.Metric      `json:"standing"`
 	TieBreak      []events.Metric    `json:"tie_break"`
@@ -40,6 +41,11 @@ type contestSheet struct {
 type limit struct {
 	Mode  events.LimitMode `json:"mode"`
 	Votes *int64           `json:"votes"`
+}
+
+type showing struct {
+	HiddenUntil *events.Phase `json:"hidden_until"`
+	FrozenFrom  *time.Time    `json:"frozen_from"`
 }
 
 type rosterBand struct {
@@ -76,9 +82,13 @@ func (r *results) showContest(w http.ResponseWriter, req *http.Request) error {
 		Amendments:  listed(c.Amendments),
 		OpenRoster:  c.OpenRoster, AlbumRequired: c.AlbumRequired, VoterRequired: c.VoterRequired,
 		RankMode: c.RankMode, RankMax: board.Hundredths(c.RankMax), YearMin: c.YearMin, YearMax: unlessZero(c.YearMax),
-		Limit:  limit{c.Limit.Mode, unlessZero(c.Limit.N)},
-		Points: listed(c.Points), Standing: c.Standing, TieBreak: listed(c.TieBreak), MeanFrom: c.MeanFrom,
+		Limit:   limit{c.Limit.Mode, unlessZero(c.Limit.N)},
+		Results: showing{FrozenFrom: timeOrNull(c.Showing.FrozenFrom)},
+		Points:  listed(c.Points), Standing: c.Standing, TieBreak: listed(c.TieBreak), MeanFrom: c.MeanFrom,
 		Bands: make([]rosterBand, len(c.Bands)),
+	}
+	if until := c.Showing.HiddenUntil; until != "" {
+		sheet.Results.HiddenUntil = &until
 	}
 	for i, band := range c.Bands {
 		entry := rosterBand{band.Name, listed(band.Aliases), make([]rosterAlbum, len(band.Albums))}

@@ -46,6 +46,7 @@ type results struct {
 	replays  chan struct{}
 	patience time.Duration // of a request that waits for a place in them
 	now      func() time.Time
+	door     string // URL of ingress-http, for the pages; empty: they take no votes
 }
 
 // counted is what Redis knows.
@@ -82,7 +83,7 @@ func newResults(ctx context.Context, contests contests, counts counted, journal 
 		now:      time.Now,
 	}
 	r.finals = newFinals(journal, r.clock)
-	r.boards = newBoards(contests, counts, r.finals, r.clock)
+	r.boards = newBoards(contests, counts, r.finals, journal, r.clock)
 	r.feeds = newFeeds(ctx, "board", frameEvery, r.boards.frame)
 	r.tails = newFeeds(ctx, "tail of the log", tailEvery, r.tail)
 	r.flights = newFlights(kafka, r.clock)
@@ -120,7 +121,13 @@ func (r *results) table() []route {
 		{"GET /logs", r.searchLogs, true},
 		{"GET /logs/stream", r.streamLog, true},
 		{"GET /openapi.yaml", r.showDescription, false},
-		{"GET /{$}", r.showPage, false},
+		{"GET /{$}", r.showHome, false},
+		{"GET /vota/{contest}", r.showBallot, false},
+		{"GET /tablero/{contest}", r.showBoardPage, false},
+		{"GET /bitacora", r.showLogPage, false},
+		{"GET /libros", r.showBooksPage, false},
+		{"GET /recibo", r.showReceiptPage, false},
+		{"GET /recibo/{receipt}", r.showReceiptPage, false},
 		{"GET /assets/{file}", r.showAsset, false},
 		{"/", notHere, false},
 	}

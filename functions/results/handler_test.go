@@ -387,28 +387,3 @@ func TestBoardWaitsNoLongerThanItsReader(t *testing.T) {
 	}
 	<-kept.turn
 }
-
-// The page and what it is made of come from here only, in both languages.
-func TestPage(t *testing.T) {
-	h := newHouse(t.Context())
-	page := h.get(t, "/")
-	if page.Code != 200 || !strings.HasPrefix(page.Header().Get("Content-Type"), "text/html") ||
-		!strings.Contains(page.Header().Get("Content-Security-Policy"), "default-src 'none'") {
-		t.Fatalf("page is %d %v", page.Code, page.Header())
-	}
-	if strings.Contains(page.Body.String(), "http://") || strings.Contains(page.Body.String(), "https://") {
-		t.Error("the page loads something from elsewhere")
-	}
-	for file, kind := range map[string]string{"board.js": "text/javascript", "board.css": "text/css", "icon.svg": "image/svg+xml"} {
-		if !strings.Contains(page.Body.String(), "/assets/"+file) {
-			t.Errorf("the page does not use %s", file)
-		}
-		answer := h.get(t, "/assets/"+file)
-		if answer.Code != 200 || !strings.HasPrefix(answer.Header().Get("Content-Type"), kind) {
-			t.Errorf("%s is %d %v", file, answer.Code, answer.Header())
-		}
-		if again := h.get(t, "/assets/"+file, "If-None-Match: "+answer.Header().Get("ETag")); again.Code != http.StatusNotModified {
-			t.Errorf("%s is %d when it is known", file, again.Code)
-		}
-	}
-}

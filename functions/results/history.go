@@ -115,13 +115,15 @@ func (r *results) minutes(ctx context.Context, c events.Contest, from, to time.T
 	for _, band := range b.Bands {
 		shown[events.Fold(band.Name)] = band.Name
 	}
+	withheld := r.withheld(ctx, c)
 	leading := leadingBands(steps)
 	points := make([]minutePoint, len(steps))
 	for i, s := range steps {
 		points[i] = minutePoint{At: s.At, Bands: make(map[string]int64)}
 		for name, n := range s.Bands {
 			points[i].Votes += n
-			if !leading[name] {
+			late := s.At.Add(time.Minute).After(c.Showing.FrozenFrom)
+			if !leading[name] || withheld == events.Hidden || withheld == events.Frozen && late {
 				points[i].Others += n
 				continue
 			}

@@ -69,6 +69,11 @@ func (r *results) searchLogs(w http.ResponseWriter, req *http.Request) error {
 			return err
 		}
 	}
+	if !full {
+		if err := r.mayFilter(req.Context(), &filter); err != nil {
+			return err
+		}
+	}
 	if format != "json" && !q.has("limit") {
 		if !full {
 			return events.Refuse(events.TokenRequired, "")
@@ -133,7 +138,7 @@ func (r *results) logPage(ctx context.Context, f journal.Filter, after string, i
 	}
 	page := logPage{Rows: make([]row, len(found))}
 	for i, from := range found {
-		page.Rows[i] = rowOf(from, full)
+		page.Rows[i] = r.shown(ctx, from, full)
 	}
 	if next != "" {
 		page.Next = &next
@@ -154,7 +159,7 @@ func (r *results) newestPage(ctx context.Context, contest string, limit int) (lo
 	}
 	page := logPage{Rows: make([]row, len(recent))}
 	for i, v := range recent {
-		page.Rows[i] = rowOf(journal.Row{
+		page.Rows[i] = r.shown(ctx, journal.Row{
 			Receipt: v.Receipt, Contest: v.Contest, Channel: v.Channel, Vote: v.Vote, State: v.State,
 		}, false)
 	}

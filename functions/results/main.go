@@ -37,5 +37,6 @@ func run(ctx context.Context, environ []string) error {
 		return err
 	}
 	r := newResults(ctx, contests, store, log, topics, cfg.Token)
+	r.door = cfg.Door.String()
 	return serve.HTTP(ctx, cfg.Server, r.routes(), topics.Close, log.Close, store.Close)
 }

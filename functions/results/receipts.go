@@ -45,31 +45,44 @@ func (r *results) showReceipt(w http.ResponseWriter, req *http.Request) error {
 		return err
 	}
 	receipt := req.PathValue("receipt")
+	state, found, err := r.receipt(req.Context(), receipt, full)
+	if err != nil {
+		return err
+	}
+	if found != nil {
+		return write(w, req, keptBy(full), "", found)
+	}
+	return write(w, req, keptBy(full), "", struct {
+		Receipt string       `json:"receipt"`
+		State   events.State `json:"state"`
+	}{receipt, state})
+}
+
+// receipt returns the state of the vote of a receipt, and its row if the log has
+// it. What is not known is a refusal.
+func (r *results) receipt(ctx context.Context, receipt string, full bool) (events.State, *row, error) {
 	box, index, ok := parseReceipt(receipt)
 	if !ok {
-		return events.Refuse(events.VoteUnknown, "receipt")
+		return "", nil, events.Refuse(events.VoteUnknown, "receipt")
 	}
-	done, err := r.search(req.Context())
+	done, err := r.search(ctx)
 	if err != nil {
-		return err
+		return "", nil, err
 	}
 	defer done()
-	row, found, err := r.journal.Vote(req.Context(), box, index)
+	from, found, err := r.journal.Vote(ctx, box, index)
 	if err != nil {
-		return err
+		return "", nil, err
 	}
 	if found {
-		out := rowOf(row, full)
-		out.Way = wayOf(row, box, full)
-		return write(w, req, keptBy(full), "", out)
+		out := r.shown(ctx, from, full)
+		out.Way = wayOf(from, box, full)
+		return out.State, &out, nil
 	}
 	if at, ok := timeOf(box); ok && r.onItsWay(at) {
-		return write(w, req, keptBy(full), "", struct {
-			Receipt string       `json:"receipt"`
-			State   events.State `json:"state"`
-		}{receipt, pending})
+		return pending, nil, nil
 	}
-	return events.Refuse(events.VoteUnknown, "receipt")
+	return "", nil, events.Refuse(events.VoteUnknown, "receipt")
 }
 
 // findVote tells what became of the vote of an id, as far as Redis knows. An id
@@ -200,6 +213,8 @@ type row struct {
 	Field   string           `json:"field,omitempty"`  // which the reason concerns
 	Cause   string           `json:"cause,omitempty"`  // why it is dead
 	Way     *way             `json:"way,omitempty"`    // of one that was asked for by its receipt
+	// Withheld: what the vote is for is not public yet, and left out here.
+	Withheld bool `json:"withheld,omitempty"`
 	*private
 }
 

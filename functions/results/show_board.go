@@ -13,6 +13,10 @@ const (
 )
 
 func (r *results) showBoard(w http.ResponseWriter, req *http.Request) error {
+	full, err := r.access.given(req)
+	if err != nil {
+		return err
+	}
 	c, err := r.contestOf(req)
 	if err != nil {
 		return err
@@ -22,9 +26,13 @@ func (r *results) showBoard(w http.ResponseWriter, req *http.Request) error {
 	if err := q.refusal(); err != nil {
 		return err
 	}
-	b, digest, err := r.boards.of(req.Context(), c.ID)
+	board := r.boards.public
+	if full {
+		board = r.boards.of
+	}
+	b, digest, err := board(req.Context(), c.ID)
 	if err != nil {
 		return err
 	}
-	return write(w, req, forAMoment, digest, b.cut(limit, maxBoardAlbums))
+	return write(w, req, keptBy(full), digest, b.cut(limit, maxBoardAlbums))
 }

@@ -139,7 +139,7 @@ func (f *feeds) frame(ctx context.Context, contest string) (frame, error) {
 
 // frame returns a contest's board for its live stream.
 func (b *boards) frame(ctx context.Context, contest string) (frame, error) {
-	shown, digest, err := b.of(ctx, contest)
+	shown, digest, err := b.public(ctx, contest)
 	if err != nil {
 		return frame{}, err
 	}

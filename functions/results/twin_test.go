@@ -175,6 +175,9 @@ func (m *mongoTwin) Rows(_ context.Context, f journal.Filter) iter.Seq2[journal.
 			return
 		}
 		for i, row := range m.rows {
+			if !f.To.IsZero() && !row.Vote.At.Before(f.To) {
+				continue
+			}
 			if m.breaks > 0 && i == m.breaks {
 				yield(journal.Row{}, errAway)
 				return
