@@ -1,8 +1,10 @@
 package config
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
+	"net/url"
 	"time"
 )
 
@@ -11,13 +13,33 @@ type Server struct {
 	Host     string     `env:"HOST"`                   // to listen at; empty: all of the machine's, as in a pod
 	Port     int        `env:"PORT" envDefault:"8080"` // 0 picks a free one
 	LogLevel slog.Level `env:"LOG_LEVEL" envDefault:"info"`
+
+	// MetricsPort is where Prometheus may ask for figures; 0: nowhere.
+	MetricsPort int `env:"METRICS_PORT"`
+	// Collector is the URL of an OpenTelemetry collector that takes traces by
+	// OTLP over HTTP; empty: none are made. What else OpenTelemetry's variables may
+	// set of traces, such as OTEL_TRACES_SAMPLER, is as in its specification.
+	Collector string `env:"OTEL_EXPORTER_OTLP_ENDPOINT"`
+	// CollectorHeaders go with each request to it: "name=value", several with
+	// commas, values as in URLs.
+	CollectorHeaders Secret `env:"OTEL_EXPORTER_OTLP_HEADERS"`
 }
 
 func (s Server) check() []error {
+	var faults []error
 	if s.Port < 0 || s.Port > 65535 {
-		return []error{fmt.Errorf("PORT: %d is not a port", s.Port)}
+		faults = append(faults, fmt.Errorf("PORT: %d is not a port", s.Port))
 	}
-	return nil
+	if s.MetricsPort < 0 || s.MetricsPort > 65535 {
+		faults = append(faults, fmt.Errorf("METRICS_PORT: %d is not a port", s.MetricsPort))
+	}
+	if s.Collector != "" {
+		at, err := url.Parse(s.Collector)
+		if err != nil || at.Scheme != "http" && at.Scheme != "https" || at.Host == "" || at.User != nil {
+			faults = append(faults, errors.New("OTEL_EXPORTER_OTLP_ENDPOINT: is not http://host:port or https://host:port"))
+		}
+	}
+	return faults
 }
 
 // Kafka says how to reach the brokers. Without further settings it is in plain

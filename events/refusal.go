@@ -66,6 +66,16 @@ const (
 	Unavailable        Code = "unavailable"
 )
 
+// Codes lists all codes.
+var Codes = []Code{
+	BodyTooLarge, BodyEmpty, BodyMalformed, BodyNotUTF8, BodyTooSlow, TooManyRows, MediaTypeUnsupported,
+	EncodingUnsupported, EventMalformed, EventTypeUnknown, ContestUnknown, NoneAccepted, RowMalformed,
+	FieldMissing, FieldType, FieldUnknown, FieldRepeated, TextNotUTF8, TextTooLong, TextForbidden,
+	YearMalformed, RankMalformed, IDMalformed, NameMalformed, TimeMalformed, ContestDiffers, BandUnknown,
+	AlbumUnknown, AlbumMissing, YearOutOfRange, RankOutOfRange, VoterMissing, TooEarly, TooLate, RuleBroken,
+	RouteUnknown, MethodNotAllowed, ParameterMalformed, TokenRequired, VoteUnknown, NotFinal, Busy, Unavailable,
+}
+
 // Refusal says why something was not taken: a stable code, the field it
 // concerns ("" for the whole), and the values that a message about it names,
 // such as {"max": "120"}. A refusal is data, not a failure: sending the same

@@ -12,6 +12,7 @@ import (
 	"marimba/events"
 	"marimba/functions/internal/desk"
 	"marimba/functions/internal/publish"
+	"marimba/functions/internal/telemetry"
 	"marimba/proto/confproto"
 	marimbav1 "marimba/proto/marimba/v1"
 )
@@ -44,13 +45,16 @@ func (s *votes) Cast(ctx context.Context, in *marimbav1.Vote) (*marimbav1.Receip
 
 // cast takes one vote, or says why not.
 func (s *votes) cast(ctx context.Context, in *marimbav1.Vote) (*marimbav1.Receipt, *status.Status) {
-	contest, v, no := s.desk.Admit(new(events.Reading), ballot(in))
+	b := ballot(in)
+	contest, v, no := s.desk.Admit(new(events.Reading), b)
 	if no != nil {
+		tellRefused(b, no)
 		return nil, refusal(ctx, no)
 	}
 	one := []events.Vote{v}
 	receipts, err := s.caster.Cast(ctx, contest, events.ByGRPC, one)
 	if err != nil {
+		tellUnavailable(ctx, err)
 		return nil, unavailable(ctx, err, one[0].ID)
 	}
 	return receipt(contest, receipts[0]), nil
@@ -60,14 +64,18 @@ func (s *votes) cast(ctx context.Context, in *marimbav1.Vote) (*marimbav1.Receip
 // each vote has its own result.
 func (s *votes) CastMany(ctx context.Context, in *marimbav1.CastManyRequest) (*marimbav1.CastManyReply, error) {
 	if len(in.GetVotes()) > maxMany {
-		return nil, refusal(ctx, events.Refuse(events.TooManyRows, "votes", "max", strconv.Itoa(maxMany))).Err()
+		no := events.Refuse(events.TooManyRows, "votes", "max", strconv.Itoa(maxMany))
+		telemetry.Refused("", no.Code)
+		return nil, refusal(ctx, no).Err()
 	}
 	out := &marimbav1.CastManyReply{Results: make([]*marimbav1.CastResult, len(in.GetVotes()))}
 	admitted := map[string]*batch{}
 	told := 0
 	for i, one := range in.GetVotes() {
-		contest, v, no := s.desk.Admit(new(events.Reading), ballot(one))
+		ballot := ballot(one)
+		contest, v, no := s.desk.Admit(new(events.Reading), ballot)
 		if no != nil {
+			tellRefused(ballot, no)
 			why := bare(no)
 			if told < maxDetailed {
 				why = refusal(ctx, no)
@@ -107,6 +115,9 @@ type batch struct {
 // castBatch casts a batch, and puts its results in their places.
 func (s *votes) castBatch(ctx context.Context, contest string, b *batch, results []*marimbav1.CastResult) {
 	receipts, err := s.caster.Cast(ctx, contest, events.ByGRPC, b.votes)
+	if err != nil {
+		tellUnavailable(ctx, err)
+	}
 	for i, at := range b.at {
 		if err != nil {
 			results[at] = refused(unavailable(ctx, err, b.votes[i].ID))

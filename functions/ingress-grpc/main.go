@@ -8,6 +8,7 @@ import (
 	"marimba/functions/internal/desk"
 	"marimba/functions/internal/publish"
 	"marimba/functions/internal/serve"
+	"marimba/functions/internal/telemetry"
 	"marimba/functions/internal/voter"
 )
 
@@ -22,6 +23,7 @@ func run(ctx context.Context, environ []string) error {
 	if err != nil {
 		return err
 	}
+	telemetry.Contests(contests)
 	lis, err := serve.Socket(cfg.Server)
 	if err != nil {
 		return err
@@ -39,8 +41,9 @@ func run(ctx context.Context, environ []string) error {
 		caster: caster,
 	}
 	server := newServer(votes)
+	told := telemetry.Open(cfg.Server)
 	return serve.Until(ctx,
 		func() error { return server.Serve(lis) },
 		func(limit context.Context) error { return drain(limit, server) },
-		producer.Close)
+		producer.Close, told.Close)
 }

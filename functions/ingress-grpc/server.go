@@ -32,6 +32,8 @@ const (
 func newServer(v *votes) *grpc.Server {
 	s := grpc.NewServer(
 		grpc.WaitForHandlers(true), // what they use is closed after them
+		grpc.UnaryInterceptor(watchCalls),
+		grpc.StreamInterceptor(watchStreams),
 		grpc.MaxRecvMsgSize(maxMessage),
 		grpc.MaxConcurrentStreams(maxStreams),
 		grpc.MaxHeaderListSize(maxHeaderList),

@@ -48,8 +48,10 @@ func accept(w http.ResponseWriter, v any) error {
 // fault is a refusal, or what could not be done, with more to tell of it.
 type fault struct {
 	no      *events.Refusal
-	err     error // set if sending the same again may help
-	status  int   // 0: that of the refusal's code
+	err     error  // set if sending the same again may help
+	status  int    // 0: that of the refusal's code
+	contest string // "": that which the path names, if any
+	told    bool   // telemetry knows of it
 	members map[string]any
 }
 
@@ -97,12 +99,13 @@ func fail(w http.ResponseWriter, req *http.Request, err error) {
 // told of is not told again.
 func prepare(w http.ResponseWriter, req *http.Request, err error) *fault {
 	f := faultOf(err)
+	tell(req, f)
 	w.Header().Set("Cache-Control", "no-store")
 	if f.status == http.StatusServiceUnavailable {
 		w.Header().Set("Retry-After", "1")
 	}
 	if f.err != nil && !errors.Is(f.err, publish.ErrBusy) && !errors.Is(f.err, publish.ErrUnavailable) && req.Context().Err() == nil {
-		slog.Warn("no answer", "path", req.URL.Path, "error", f.err)
+		slog.WarnContext(req.Context(), "no answer", "route", req.Pattern, "error", f.err)
 	}
 	return f
 }

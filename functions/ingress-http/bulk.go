@@ -11,6 +11,7 @@ import (
 	"marimba/events/votefile"
 	"marimba/functions/internal/problem"
 	"marimba/functions/internal/publish"
+	"marimba/functions/internal/telemetry"
 )
 
 // Bounds of many votes in one request. They are cast in slices, so that only a
@@ -88,10 +89,10 @@ func (h *ingress) castMany(w http.ResponseWriter, req *http.Request, in *hand, r
 // fault is the fault of a report that does not end well.
 func (r *report) fault(req *http.Request, err error) error {
 	if err == nil && r.Refused == 0 {
-		return r.no
+		return &fault{no: r.no, told: true}
 	}
 	r.word(req)
-	f := &fault{err: err, members: map[string]any{"accepted": r.Accepted, "refused": r.Refused, "warnings": r.Warnings}}
+	f := &fault{err: err, told: err == nil, members: map[string]any{"accepted": r.Accepted, "refused": r.Refused, "warnings": r.Warnings}}
 	if err == nil {
 		f.no = events.Refuse(events.NoneAccepted, "", "refused", strconv.Itoa(r.Refused))
 	}
@@ -140,6 +141,7 @@ func (r *report) cast(ctx context.Context, in *hand, rows iter.Seq2[votefile.Row
 				return err
 			}
 			r.Fault = &rowFault{Row: row.Number, no: r.no}
+			telemetry.Refused(r.Contest, r.no.Code)
 			break
 		}
 		if row.No == nil {
@@ -182,6 +184,9 @@ func (r *report) take(ctx context.Context, t taker, reading *events.Reading, par
 		switch {
 		case o.no != nil:
 			r.refuse(row.Number, o.no)
+			if !o.elsewhere {
+				telemetry.Refused(contestOf(row.Ballot), o.no.Code)
+			}
 		case o.taken():
 			r.Accepted++
 			if r.receipts {

@@ -75,11 +75,14 @@ func (h *ingress) castEvents(w http.ResponseWriter, req *http.Request) error {
 
 // notAgain keeps a refusal from being sent again by a source.
 func notAgain(err error) error {
-	var no *events.Refusal
-	if errors.As(err, &no) && no.Code == events.ContestUnknown {
-		return &fault{no: no, status: http.StatusUnprocessableEntity}
+	if err == nil {
+		return nil
 	}
-	return err
+	f := faultOf(err)
+	if f.no.Code == events.ContestUnknown {
+		f.status = http.StatusUnprocessableEntity
+	}
+	return f
 }
 
 func notAnEvent(err error) *events.Refusal {

@@ -19,6 +19,7 @@ import (
 
 	"marimba/events"
 	"marimba/functions/internal/publish"
+	"marimba/functions/internal/telemetry"
 	marimbav1 "marimba/proto/marimba/v1"
 )
 
@@ -82,7 +83,7 @@ func (f front) take(ctx context.Context, reading *events.Reading, ballots []even
 	}
 	err := f.cast(ctx, in, at)
 	if err != nil { // told here: the caster is another process's
-		slog.Warn("votes not confirmed", "votes", len(in), "error", err)
+		slog.WarnContext(ctx, "votes not confirmed", "votes", len(in), "error", err)
 	}
 	return out, err
 }
@@ -91,6 +92,9 @@ func (f front) take(ctx context.Context, reading *events.Reading, ballots []even
 func (f front) cast(ctx context.Context, in []*marimbav1.Vote, at []*outcome) error {
 	ctx, cancel := context.WithTimeout(ctx, f.limit)
 	defer cancel()
+	if parent := telemetry.Parent(ctx); parent != "" {
+		ctx = metadata.AppendToOutgoingContext(ctx, "traceparent", parent)
+	}
 	if isHeader(f.language) {
 		ctx = metadata.AppendToOutgoingContext(ctx, "accept-language", f.language)
 	}
@@ -137,6 +141,7 @@ func (o *outcome) note(r *marimbav1.Receipt, s *status.Status) error {
 	switch s.Code() {
 	case codes.InvalidArgument, codes.NotFound, codes.FailedPrecondition:
 		if o.no = refusalOf(s); o.no != nil {
+			o.elsewhere = true
 			return nil
 		}
 	}
@@ -149,7 +154,7 @@ func failure(s *status.Status) error {
 	if no := refusalOf(s); no != nil && no.Code == events.Busy {
 		cause = publish.ErrBusy
 	}
-	return fmt.Errorf("ingress-grpc: %w: %s: %s", cause, s.Code(), s.Message())
+	return fmt.Errorf("%w: %w: %s: %s", errInner, cause, s.Code(), s.Message())
 }
 
 // refusalOf returns the refusal that a status carries, or nil.

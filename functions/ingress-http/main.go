@@ -10,6 +10,7 @@ import (
 	"marimba/functions/internal/desk"
 	"marimba/functions/internal/publish"
 	"marimba/functions/internal/serve"
+	"marimba/functions/internal/telemetry"
 	"marimba/functions/internal/voter"
 )
 
@@ -31,6 +32,7 @@ func run(ctx context.Context, environ []string) error {
 	if err != nil {
 		return err
 	}
+	telemetry.Contests(contests)
 	ctx, lost := context.WithCancelCause(ctx)
 	defer lost(nil)
 	producer, err := publish.Open(cfg.Kafka, "ingress-http", lost)

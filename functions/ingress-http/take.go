@@ -18,8 +18,9 @@ type taker interface {
 
 // outcome is what became of a ballot.
 type outcome struct {
-	no      *events.Refusal
-	contest string
+	no        *events.Refusal
+	elsewhere bool // refused by another function, which has told of it
+	contest   string
 	publish.Receipt
 }
 

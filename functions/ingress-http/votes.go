@@ -171,7 +171,7 @@ func (h *hand) one(ctx context.Context, b events.Ballot) (outcome, error) {
 		}
 		return outcome{}, f
 	case out[0].no != nil:
-		return outcome{}, out[0].no
+		return outcome{}, &fault{no: out[0].no, contest: contestOf(b), told: out[0].elsewhere}
 	case !out[0].taken():
 		return outcome{}, publish.ErrUnavailable
 	}

@@ -170,7 +170,7 @@ func fail(w http.ResponseWriter, req *http.Request, err error) {
 	case req.Context().Err() != nil:
 		return // nobody waits for it
 	default:
-		slog.Warn("no answer", "path", req.URL.Path, "error", err)
+		slog.WarnContext(req.Context(), "no answer", "route", req.Pattern, "error", err)
 		no = events.Refuse(events.Unavailable, "")
 		w.Header().Set("Retry-After", "2")
 	}

@@ -90,7 +90,7 @@ func (r *results) searchLogs(w http.ResponseWriter, req *http.Request) error {
 		return write(w, req, keptBy(full), "", page)
 	}
 	w.Header().Set("Cache-Control", keptBy(full))
-	return r.writeRows(w, format, full, func(yield func(row, error) bool) {
+	return r.writeRows(ctx, w, format, full, func(yield func(row, error) bool) {
 		for _, row := range page.Rows {
 			if !yield(row, nil) {
 				return
@@ -179,7 +179,7 @@ func (r *results) export(w http.ResponseWriter, req *http.Request, f journal.Fil
 	_ = control.SetReadDeadline(time.Time{}) // the server's bounds the request, not the reading of the answer
 	w.Header().Set("Cache-Control", forNobody)
 	w.Header().Set("Content-Disposition", `attachment; filename="votes.`+format+`"`)
-	return r.writeRows(w, format, true, func(yield func(row, error) bool) {
+	return r.writeRows(ctx, w, format, true, func(yield func(row, error) bool) {
 		for from, err := range r.journal.Rows(ctx, f) {
 			if !yield(rowOf(from, true), err) {
 				return
@@ -191,7 +191,7 @@ func (r *results) export(w http.ResponseWriter, req *http.Request, f journal.Fil
 // writeRows writes rows as NDJSON or CSV. An error before the first row is
 // returned; a later one breaks the answer off, so that nobody takes a part for
 // the whole.
-func (r *results) writeRows(w http.ResponseWriter, format string, full bool, rows iter.Seq2[row, error]) error {
+func (r *results) writeRows(ctx context.Context, w http.ResponseWriter, format string, full bool, rows iter.Seq2[row, error]) error {
 	control := http.NewResponseController(w)
 	writer := newRowWriter(w, format, full)
 	n := 0
@@ -201,7 +201,7 @@ func (r *results) writeRows(w http.ResponseWriter, format string, full bool, row
 			return err
 		}
 		if err != nil {
-			slog.Warn("export broken off", "rows", n, "error", err)
+			slog.WarnContext(ctx, "export broken off", "rows", n, "error", err)
 			panic(http.ErrAbortHandler)
 		}
 		if n%flushRows == 0 {

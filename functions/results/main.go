@@ -11,6 +11,7 @@ import (
 	"marimba/functions/internal/journal"
 	"marimba/functions/internal/kafka"
 	"marimba/functions/internal/serve"
+	"marimba/functions/internal/telemetry"
 )
 
 func main() { serve.Main("results", run) }
@@ -24,6 +25,7 @@ func run(ctx context.Context, environ []string) error {
 	if err != nil {
 		return err
 	}
+	telemetry.Contests(contests)
 	store, err := counts.Open(cfg.Redis)
 	if err != nil {
 		return err

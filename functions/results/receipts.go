@@ -222,6 +222,7 @@ type row struct {
 type private struct {
 	ID       string `json:"id"`
 	VoterKey string `json:"voter_key"` // hexadecimal; empty: none
+	TraceID  string `json:"trace_id,omitempty"`
 }
 
 func rowOf(from journal.Row, full bool) row {
@@ -232,7 +233,7 @@ func rowOf(from journal.Row, full bool) row {
 		State: from.State, Reason: v.Reason, Field: v.Field, Cause: from.Cause,
 	}
 	if full {
-		out.private = &private{v.ID, hex.EncodeToString(v.VoterKey)}
+		out.private = &private{v.ID, hex.EncodeToString(v.VoterKey), from.Way.Trace}
 	}
 	return out
 }

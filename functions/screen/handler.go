@@ -9,6 +9,7 @@ import (
 	"marimba/events"
 	"marimba/functions/internal/judges"
 	"marimba/functions/internal/stage"
+	"marimba/functions/internal/telemetry"
 )
 
 type sender interface {
@@ -59,8 +60,12 @@ func (s *screen) handle(ctx context.Context, e event.Event) error {
 	if len(refused.Votes) > 0 {
 		out = append(out, refused.Event(events.TypeRefused, "screen"))
 	}
-	if err := s.send.Send(ctx, out...); err != nil {
+	ctx, end := telemetry.Span(ctx, "send judged votes")
+	err = s.send.Send(ctx, out...)
+	end(err)
+	if err != nil {
 		return fmt.Errorf("send judged votes: %w", err)
 	}
+	telemetry.Box(len(box.Votes))
 	return nil
 }

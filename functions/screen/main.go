@@ -8,6 +8,7 @@ import (
 	"marimba/functions/internal/publish"
 	"marimba/functions/internal/serve"
 	"marimba/functions/internal/stage"
+	"marimba/functions/internal/telemetry"
 )
 
 func main() { serve.Main("screen", run) }
@@ -21,6 +22,7 @@ func run(ctx context.Context, environ []string) error {
 	if err != nil {
 		return err
 	}
+	telemetry.Contests(contests)
 	ctx, lost := context.WithCancelCause(ctx)
 	defer lost(nil)
 	producer, err := publish.Open(cfg.Kafka, "screen", lost)

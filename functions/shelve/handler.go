@@ -20,6 +20,7 @@ import (
 
 	"marimba/events"
 	"marimba/functions/internal/journal"
+	"marimba/functions/internal/telemetry"
 )
 
 // Bounds of a dead letter. Kafka's records are at most 1 MiB; what is cut off
@@ -79,11 +80,12 @@ func (s *shelf) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	letter := s.letter(r, body)
 	if err := s.journal.Shelve(r.Context(), letter); err != nil {
-		slog.Warn("dead letter not shelved", "letter", letter.ID, "error", err)
+		slog.WarnContext(r.Context(), "dead letter not shelved", "letter", letter.ID, "error", err)
 		http.Error(w, http.StatusText(http.StatusServiceUnavailable), http.StatusServiceUnavailable)
 		return
 	}
-	slog.Info("dead letter shelved", "letter", letter.ID, "cause", letter.Cause, "status", letter.Status, "votes", letter.Votes)
+	telemetry.Shelved(letter.Cause, letter.Votes)
+	slog.InfoContext(r.Context(), "dead letter shelved", "letter", letter.ID, "cause", letter.Cause, "status", letter.Status, "votes", letter.Votes)
 	w.WriteHeader(http.StatusAccepted)
 }
 

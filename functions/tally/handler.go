@@ -14,6 +14,7 @@ import (
 	"marimba/functions/internal/counts"
 	"marimba/functions/internal/journal"
 	"marimba/functions/internal/stage"
+	"marimba/functions/internal/telemetry"
 )
 
 type contests interface {
@@ -96,22 +97,38 @@ func (t tally) bring(ctx context.Context, e event.Event) (events.Contest, error)
 		}
 		contest = events.Contest{ID: entry.Box.Contest}
 	}
-	answer, err := t.counts.Count(ctx, contest, entry)
+	answer, err := t.count(ctx, contest, entry)
 	if err != nil {
 		return contest, err
 	}
 	logged, err := t.log(ctx, journal.Entry{
 		ID: entry.ID, Box: entry.Box, Attempt: answer.Attempt, States: answer.States,
-		Place: placeOf(e), Logged: t.now().UTC().Truncate(time.Millisecond),
+		Place: placeOf(e), Logged: t.now().UTC().Truncate(time.Millisecond), Trace: telemetry.TraceID(ctx),
 	}, answer.Life)
 	if err != nil {
 		return contest, err
 	}
-	if err := t.counts.Settle(ctx, contest, entry, answer, logged); err != nil {
+	if err := t.settle(ctx, contest, entry, answer, logged); err != nil {
 		return contest, err
 	}
 	t.charts.changed(contest)
+	telemetry.Box(len(entry.Box.Votes))
+	if logged == answer.Attempt { // else they were told of when that was made
+		telemetry.Final(ctx, entry.Box, answer.States)
+	}
 	return contest, nil
+}
+
+func (t tally) count(ctx context.Context, c events.Contest, e counts.Entry) (a counts.Answer, err error) {
+	ctx, end := telemetry.Span(ctx, "count")
+	defer func() { end(err) }()
+	return t.counts.Count(ctx, c, e)
+}
+
+func (t tally) settle(ctx context.Context, c events.Contest, e counts.Entry, a counts.Answer, logged string) (err error) {
+	ctx, end := telemetry.Span(ctx, "settle")
+	defer func() { end(err) }()
+	return t.counts.Settle(ctx, c, e, a, logged)
 }
 
 // placeOf is where a source read an event, as it says: "<partition>/<offset>"; ""
@@ -131,8 +148,10 @@ func placeOf(e event.Event) string {
 // log writes an entry to the log, and returns the attempt that the log holds: an
 // earlier one of this entry, or this one. An attempt that was made in a life
 // which ended before it was in the log counts for nothing, and is replaced.
-func (t tally) log(ctx context.Context, e journal.Entry, life int64) (string, error) {
-	logged, err := t.journal.Append(ctx, e)
+func (t tally) log(ctx context.Context, e journal.Entry, life int64) (logged string, err error) {
+	ctx, end := telemetry.Span(ctx, "log")
+	defer func() { end(err) }()
+	logged, err = t.journal.Append(ctx, e)
 	if err != nil || journal.LifeOf(logged) >= life {
 		return logged, err
 	}

@@ -12,6 +12,7 @@ import (
 	"marimba/functions/internal/mend"
 	"marimba/functions/internal/serve"
 	"marimba/functions/internal/stage"
+	"marimba/functions/internal/telemetry"
 )
 
 // prepareTimeout bounds the making of indexes, which no vote waits for.
@@ -28,6 +29,7 @@ func run(ctx context.Context, environ []string) error {
 	if err != nil {
 		return err
 	}
+	telemetry.Contests(contests)
 	store, err := counts.Open(cfg.Redis)
 	if err != nil {
 		return err

@@ -47,6 +47,7 @@ const maxColdStarts = 100
 // ledger keeps the figures of all functions and passes events on.
 type ledger struct {
 	onEvent func(Event)
+	told    *told // for Prometheus
 	mu      sync.Mutex
 	figures map[string]Figures
 }
@@ -71,6 +72,7 @@ func (l *ledger) note(e Event) {
 	}
 	l.figures[e.Function] = f
 	l.mu.Unlock()
+	l.told.note(e)
 	if l.onEvent != nil {
 		l.onEvent(e)
 	}
@@ -83,6 +85,7 @@ func (l *ledger) delivered(function string) {
 	f.Delivered++
 	l.figures[function] = f
 	l.mu.Unlock()
+	l.told.delivered(function)
 }
 
 func (l *ledger) snapshot() map[string]Figures {

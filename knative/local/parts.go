@@ -70,7 +70,7 @@ func (p *parts) start(o Options, st *state, n *nursery, log *slog.Logger) error 
 			return err
 		}
 		address := net.JoinHostPort("127.0.0.1", fmt.Sprint(port))
-		p.mongo, err = guard(o, n, log, "ferretdb", "--listen", address, "--data", filepath.Join(o.Data, "mongo"))
+		p.mongo, err = guard(o.Data, n, log, filepath.Join(o.Bin, "ferretdb"), "--listen", address, "--data", filepath.Join(o.Data, "mongo"))
 		if err != nil {
 			return err
 		}
@@ -227,12 +227,12 @@ type guardian struct {
 	done   chan struct{}
 }
 
-func guard(o Options, n *nursery, log *slog.Logger, program string, args ...string) (*guardian, error) {
-	binary := filepath.Join(o.Bin, program)
+func guard(data string, n *nursery, log *slog.Logger, binary string, args ...string) (*guardian, error) {
+	program := filepath.Base(binary)
 	if _, err := os.Stat(binary); err != nil {
 		return nil, fmt.Errorf("find %s: %w", program, err)
 	}
-	output, err := openLog(filepath.Join(o.Data, "log", program+".log"))
+	output, err := openLog(filepath.Join(data, "log", program+".log"))
 	if err != nil {
 		return nil, err
 	}

@@ -232,6 +232,8 @@ func (r *revision) acquire(ctx context.Context) (*instance, error) {
 	r.mu.Unlock()
 	r.nudge()
 
+	since := time.Now()
+	defer func() { r.ledger.told.waited(r.name, since) }()
 	select {
 	case s := <-w.given:
 		return s.instance, s.err
@@ -340,7 +342,7 @@ func (r *revision) processes() []Process {
 	for _, i := range r.instances {
 		p := Process{Function: r.name, State: Starting, InFlight: i.inFlight}
 		if i.child != nil {
-			p.PID, p.Started, p.Address = i.child.pid, i.child.started, i.address
+			p.PID, p.Started, p.Address, p.Metrics = i.child.pid, i.child.started, i.address, i.child.metrics
 		}
 		switch {
 		case i.leaving:

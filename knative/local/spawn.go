@@ -46,6 +46,7 @@ func (n *nursery) close() { close(n.closed) }
 type child struct {
 	cmd     *exec.Cmd
 	pid     int
+	metrics string // where a function answers Prometheus; "": nowhere
 	started time.Time
 	exited  chan struct{} // closed when the process is gone and reaped
 	err     error         // how it ended; valid once exited is closed

@@ -33,6 +33,12 @@ type Options struct {
 	Kafka, Redis, Mongo string
 	RedisPassword       string
 
+	// Observe is the address at which the house answers Prometheus, and tells it of
+	// the functions' processes, which answer it too; empty: none does.
+	Observe string
+	// Prometheus, if it is given, is run on the data folder. It needs Observe.
+	Prometheus *Prometheus
+
 	// Env is added to the environment of every function, after the manifest's.
 	Env map[string]string
 
@@ -62,7 +68,8 @@ type Process struct {
 	State    State
 	Started  time.Time
 	Address  string
-	InFlight int // requests
+	Metrics  string // where it answers Prometheus; "": nowhere
+	InFlight int    // requests
 }
 
 // URL says where a public function is reached.
@@ -83,6 +90,7 @@ type System struct {
 	revisions map[string]*revision
 	urls      []URL
 	gateway   string
+	observed  Observed
 	failed    chan error
 
 	closers []func(context.Context) error // in the order of opening
@@ -106,6 +114,9 @@ func Start(ctx context.Context, o Options) (*System, error) {
 	}
 	if s.log == nil {
 		s.log = slog.Default()
+	}
+	if o.Observe != "" {
+		s.ledger.told = newTold()
 	}
 	if err := s.start(ctx); err != nil {
 		return nil, errors.Join(err, s.Stop(ctx))
@@ -156,6 +167,11 @@ func (s *System) start(ctx context.Context) error {
 	}
 	if err := s.openSources(member); err != nil {
 		return err
+	}
+	if s.options.Observe != "" {
+		if err := s.observe(births); err != nil {
+			return err
+		}
 	}
 	s.serve(listeners)
 	return nil
@@ -243,8 +259,19 @@ func (s *System) openRevisions(births *nursery) error {
 				if err != nil {
 					return nil, "", err
 				}
-				c, err := births.start(binary, nil, append(slices.Clip(env), "PORT="+strconv.Itoa(port)), output)
-				return c, net.JoinHostPort("127.0.0.1", strconv.Itoa(port)), err
+				own, metrics := append(slices.Clip(env), "PORT="+strconv.Itoa(port)), ""
+				if s.options.Observe != "" {
+					second, err := freePort()
+					if err != nil {
+						return nil, "", err
+					}
+					own, metrics = append(own, "METRICS_PORT="+strconv.Itoa(second)), loopback(second)
+				}
+				c, err := births.start(binary, nil, own, output)
+				if err == nil {
+					c.metrics = metrics
+				}
+				return c, loopback(port), err
 			},
 		}
 		s.revisions[svc.name] = r
@@ -265,7 +292,7 @@ func (s *System) serve(listeners map[string]net.Listener) {
 	handlers := map[string]http.Handler{"": gateway(doors, s.showFigures)}
 	for name, r := range s.revisions {
 		if !r.private {
-			handlers[name] = door(r)
+			handlers[name] = s.ledger.told.counted(name, door(r))
 			doors[r.name+"."+r.namespace] = handlers[name]
 		}
 	}
@@ -381,6 +408,8 @@ func (s *System) Kill(function string) (int, error) {
 	}
 	return r.kill()
 }
+
+func loopback(port int) string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(port)) }
 
 // freePort returns a port of the loopback that is free now.
 func freePort() (int, error) {

@@ -78,6 +78,7 @@ func Open(cfg config.Redis) (*Store, error) {
 
 // New returns the counts in the Redis that client speaks to.
 func New(client redis.UniversalClient) *Store {
+	client.AddHook(watch{})
 	return &Store{redis: client, now: time.Now}
 }
 

@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"marimba/events"
+	"marimba/functions/internal/telemetry"
 )
 
 // ShelfState is where a dead letter stands.
@@ -122,6 +123,15 @@ func (d DeadLetter) Box() (events.Box, error) {
 		return events.Box{}, fmt.Errorf("dead letter %s: %w", d.ID, err)
 	}
 	return events.BoxOf(e)
+}
+
+// trace is the one that a letter's event was part of, in hexadecimal; "" if none.
+func (d DeadLetter) trace() string {
+	var e event.Event
+	if e.UnmarshalJSON(d.Event) != nil {
+		return ""
+	}
+	return telemetry.TraceID(telemetry.Continue(context.Background(), telemetry.ParentOf(e)))
 }
 
 func (j *Journal) deadLetters(ctx context.Context, state ShelfState, contest string, find *options.FindOptionsBuilder) iter.Seq2[DeadLetter, error] {
@@ -269,7 +279,7 @@ func (j *Journal) deadVote(ctx context.Context, boxID string, index int) (Row, b
 			if v.Index == index {
 				return Row{
 					Receipt: events.Receipt(boxID, index), Contest: box.Contest, Channel: box.Channel,
-					Vote: v, State: events.Dead, Cause: d.Cause, Way: Way{Event: d.ID, Topic: d.Topic, Ended: d.At.UTC()},
+					Vote: v, State: events.Dead, Cause: d.Cause, Way: Way{Event: d.ID, Topic: d.Topic, Ended: d.At.UTC(), Trace: d.trace()},
 				}, true, nil
 			}
 		}

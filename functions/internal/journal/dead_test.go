@@ -14,6 +14,7 @@ func letterOf(t *testing.T, eventType string, b events.Box, place string) DeadLe
 	t.Helper()
 	e := b.Event(eventType, "screen")
 	e.DataBase64 = true
+	e.SetExtension("traceparent", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01")
 	text, err := e.MarshalJSON()
 	if err != nil {
 		t.Fatal(err)
@@ -70,7 +71,7 @@ func TestShelve(t *testing.T) {
 		t.Errorf("dead votes: %v, %v", n, err)
 	}
 	row, ok, err := j.Vote(t.Context(), "box-1", 4)
-	want := Row{"box-1.4", "a", events.ByGRPC, box.Votes[1], events.Dead, "event_malformed", Way{Event: first.ID, Topic: events.VotesAccepted, Ended: first.At}}
+	want := Row{"box-1.4", "a", events.ByGRPC, box.Votes[1], events.Dead, "event_malformed", Way{Event: first.ID, Topic: events.VotesAccepted, Ended: first.At, Trace: "4bf92f3577b34da6a3ce929d0e0e4736"}}
 	if err != nil || !ok || !reflect.DeepEqual(row, want) {
 		t.Errorf("dead vote: %+v, %v, %v\nwant %+v", row, ok, err, want)
 	}

@@ -25,6 +25,8 @@ type Entry struct {
 	// who asks for the way of a vote, and empty where they are not known.
 	Place  string
 	Logged time.Time
+	// Trace is that in which it was written, in hexadecimal; "" if it was in none.
+	Trace string
 }
 
 // document is an Entry as MongoDB keeps it.
@@ -39,6 +41,7 @@ type document struct {
 	Bands   []string       `bson:"bands"`
 	States  []events.State `bson:"states"`
 	Votes   string         `bson:"votes"`
+	Trace   string         `bson:"trace,omitempty"`
 }
 
 // columns of a vote's line. The order is what the log was written with: columns
@@ -65,7 +68,7 @@ func (e Entry) encode() (bson.Raw, error) {
 	}
 	d := document{
 		ID: e.ID, Contest: e.Box.Contest, Channel: e.Box.Channel, Attempt: e.Attempt,
-		At: e.Box.Votes[0].At, Place: e.Place, Logged: e.Logged,
+		At: e.Box.Votes[0].At, Place: e.Place, Logged: e.Logged, Trace: e.Trace,
 	}
 	named := make(map[string]bool)
 	lines := make([]byte, 0, 160*len(e.Box.Votes))
@@ -130,6 +133,7 @@ func (d document) entry() (Entry, error) {
 		Attempt: d.Attempt,
 		Place:   d.Place,
 		States:  make([]events.State, 0, n),
+		Trace:   d.Trace,
 	}
 	if !d.Logged.IsZero() {
 		e.Logged = d.Logged.UTC()

@@ -44,6 +44,7 @@ func Open(cfg config.Mongo) (*Journal, error) {
 		SetServerSelectionTimeout(selectTimeout).
 		SetConnectTimeout(connectTimeout).
 		SetMaxPoolSize(poolSize).
+		SetMonitor(watch()).
 		// A vote that is in the log is on disk, and on most members of a replica set.
 		SetWriteConcern(&writeconcern.WriteConcern{W: writeconcern.WCMajority, Journal: new(true)}).
 		SetReadConcern(readconcern.Majority())

@@ -62,6 +62,7 @@ func TestAppendKeepsAll(t *testing.T) {
 	full.Box.Votes[1].Index = 7
 	full.States[1] = events.OverLimit
 	full.Place, full.Logged = "3/1999", start.Add(time.Second)
+	full.Trace = "4bf92f3577b34da6a3ce929d0e0e4736" // the other is of none, as those of older logs are
 	no := entry("box-1", "default", events.Vote{Name: "Nobody", Reason: events.BandUnknown, Field: "name"})
 	no.ID, no.States[0] = "box-1/refused", events.Refused
 	no.Box.Votes[0].Index = 3
@@ -80,7 +81,7 @@ func TestAppendKeepsAll(t *testing.T) {
 	if want := map[string]Entry{full.ID: full, no.ID: no}; !reflect.DeepEqual(got, want) {
 		t.Errorf("got %+v\nwant %+v", got, want)
 	}
-	way := Way{full.ID, events.VotesAccepted, full.Place, full.Attempt, full.Logged}
+	way := Way{full.ID, events.VotesAccepted, full.Place, full.Attempt, full.Logged, full.Trace}
 	for receipt, want := range map[int]Row{
 		0: {"box-1.0", "default", events.ByHTTP, full.Box.Votes[0], events.Counted, "", way},
 		7: {"box-1.7", "default", events.ByHTTP, full.Box.Votes[1], events.OverLimit, "", way},

@@ -38,6 +38,7 @@ type Way struct {
 	// Ended is when it was brought to the log or, if it is dead, to the shelf; zero
 	// if that is not known.
 	Ended time.Time
+	Trace string // in which its box was written, in hexadecimal; "" if in none
 }
 
 // Filter chooses votes of the log. What is empty chooses all.
@@ -185,7 +186,7 @@ func (e Entry) row(i int) Row {
 	return Row{
 		Receipt: events.Receipt(e.Box.ID, v.Index), Contest: e.Box.Contest, Channel: e.Box.Channel,
 		Vote: v, State: e.States[i],
-		Way: Way{Event: e.ID, Topic: topicOf(e.ID), Place: e.Place, Attempt: e.Attempt, Ended: e.Logged},
+		Way: Way{Event: e.ID, Topic: topicOf(e.ID), Place: e.Place, Attempt: e.Attempt, Ended: e.Logged, Trace: e.Trace},
 	}
 }
 

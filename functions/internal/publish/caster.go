@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -12,6 +13,7 @@ import (
 	"github.com/google/uuid"
 
 	"marimba/events"
+	"marimba/functions/internal/telemetry"
 )
 
 // ErrBusy says that as many votes wait as may wait. Nothing was cast.
@@ -68,6 +70,7 @@ type entry struct {
 
 // call is one call of Cast.
 type call struct {
+	origin   telemetry.Origin
 	receipts []Receipt
 	left     int
 	err      error
@@ -105,7 +108,7 @@ func (c *Caster) Cast(ctx context.Context, contest string, channel events.Channe
 	if len(votes) == 0 {
 		return nil, nil
 	}
-	k := &call{receipts: make([]Receipt, len(votes)), left: len(votes), done: make(chan struct{})}
+	k := &call{origin: telemetry.OriginOf(ctx), receipts: make([]Receipt, len(votes)), left: len(votes), done: make(chan struct{})}
 	if err := c.enqueue(laneKey{contest, channel}, k, votes); err != nil {
 		return nil, err
 	}
@@ -175,15 +178,20 @@ func (c *Caster) cast(l *lane, entries []entry) {
 		entries[i].vote.Index = i
 		box.Votes[i] = entries[i].vote
 	}
+	ctx, end := telemetry.Gather(context.Background(), "cast box", origins(entries))
 	id, err := uuid.NewV7()
 	if err == nil {
 		box.ID = id.String()
-		ctx, cancel := context.WithTimeout(context.Background(), c.timeout)
-		err = c.send.Send(ctx, box.Event(events.TypeCast, c.function))
+		telemetry.Note(ctx, "box", box.ID)
+		limit, cancel := context.WithTimeout(ctx, c.timeout)
+		err = c.send.Send(limit, box.Event(events.TypeCast, c.function))
 		cancel()
 	}
-	if err != nil { // said once here, however many calls have votes in the box
-		slog.Warn("box not confirmed", "box", box.ID, "contest", box.Contest, "votes", len(box.Votes), "error", err)
+	end(err)
+	if err == nil {
+		telemetry.Accepted(box)
+	} else { // said once here, however many calls have votes in the box
+		slog.WarnContext(ctx, "box not confirmed", "box", box.ID, "contest", box.Contest, "votes", len(box.Votes), "error", err)
 	}
 
 	c.mu.Lock()
@@ -201,4 +209,23 @@ func (c *Caster) cast(l *lane, entries []entry) {
 	c.waiting -= len(entries)
 	l.sending--
 	c.dispatch(l)
+}
+
+// origins are where the votes of a box come from in their traces, each once and
+// not more than are taken note of. The votes of a call stand together.
+func origins(entries []entry) []telemetry.Origin {
+	var out []telemetry.Origin
+	var last *call
+	for _, e := range entries {
+		if e.call == last {
+			continue
+		}
+		last = e.call
+		if last.origin.IsValid() && !slices.ContainsFunc(out, last.origin.Equal) {
+			if out = append(out, last.origin); len(out) == telemetry.MaxOrigins {
+				break
+			}
+		}
+	}
+	return out
 }

@@ -14,6 +14,7 @@ import (
 
 	"marimba/config"
 	"marimba/events"
+	"marimba/functions/internal/telemetry"
 )
 
 // ErrUnavailable is wrapped by every error of a Producer: the events may or may
@@ -110,11 +111,14 @@ func (p *Producer) watch(lost func(error)) {
 
 // Send produces the events, each to the topic of its type, and waits until
 // Kafka has confirmed all of them. An error wraps ErrUnavailable; some of the
-// events may then be in Kafka all the same. The events must be of our types.
+// events may then be in Kafka all the same. The events must be of our types, and
+// are given the trace that ctx is part of.
 func (p *Producer) Send(ctx context.Context, evs ...event.Event) error {
 	<-p.met                                     // which meetTimeout bounds
 	reports := make(chan kafka.Event, len(evs)) // room for all: a report never waits
+	began := time.Now()
 	for _, e := range evs {
+		telemetry.Carry(ctx, &e)
 		if err := p.kafka.Produce(record(e), reports); err != nil {
 			return fmt.Errorf("%w: produce: %w", ErrUnavailable, err)
 		}
@@ -122,7 +126,12 @@ func (p *Producer) Send(ctx context.Context, evs ...event.Event) error {
 	for range evs {
 		select {
 		case report := <-reports:
-			if m, ok := report.(*kafka.Message); ok && m.TopicPartition.Error != nil {
+			m, ok := report.(*kafka.Message)
+			if !ok {
+				continue
+			}
+			telemetry.Produced(events.Topic(*m.TopicPartition.Topic), time.Since(began), m.TopicPartition.Error)
+			if m.TopicPartition.Error != nil {
 				return fmt.Errorf("%w: %w", ErrUnavailable, m.TopicPartition.Error)
 			}
 		case <-ctx.Done():

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"marimba/config"
+	"marimba/functions/internal/telemetry"
 )
 
 // Bounds of a request and of the end of the process. Knative gives a pod its
@@ -38,7 +39,8 @@ func Main(name string, run func(ctx context.Context, environ []string) error) {
 	if err := level.UnmarshalText([]byte(os.Getenv("LOG_LEVEL"))); err != nil {
 		level.Set(slog.LevelInfo)
 	}
-	log := slog.New(slog.NewJSONHandler(os.Stderr, &slog.HandlerOptions{Level: &level}))
+	telemetry.Name(name)
+	log := slog.New(telemetry.Log(slog.NewJSONHandler(os.Stderr, &slog.HandlerOptions{Level: &level})))
 	slog.SetDefault(log.With("function", name))
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	err := run(ctx, os.Environ())
@@ -77,7 +79,7 @@ func HTTP(ctx context.Context, at config.Server, h http.Handler, closers ...func
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
 		w.WriteHeader(http.StatusOK)
 	})
-	mux.Handle("/", h)
+	mux.Handle("/", telemetry.Requests(h))
 
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)
@@ -91,9 +93,10 @@ func HTTP(ctx context.Context, at config.Server, h http.Handler, closers ...func
 		MaxHeaderBytes:    most,
 		ErrorLog:          slog.NewLogLogger(slog.Default().Handler(), slog.LevelWarn), // panics are told there
 	}
+	told := telemetry.Open(at)
 	return Until(ctx,
 		func() error { return server.Serve(lis) },
-		func(limit context.Context) error { return drain(limit, server) }, closers...)
+		func(limit context.Context) error { return drain(limit, server) }, append(closers, told.Close)...)
 }
 
 // wide is a handler of requests whose headers may be longer than usual.

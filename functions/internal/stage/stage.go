@@ -17,6 +17,7 @@ import (
 	cehttp "github.com/cloudevents/sdk-go/v2/protocol/http"
 
 	"marimba/events"
+	"marimba/functions/internal/telemetry"
 )
 
 // Bounds of a stage. A box has at most 256 KiB; what is larger is not ours.
@@ -87,6 +88,7 @@ func (s *stage) serve(w http.ResponseWriter, r *http.Request) {
 	case s.room <- struct{}{}:
 		defer func() { <-s.room }()
 	default:
+		telemetry.Handled(telemetry.Error)
 		http.Error(w, "busy", http.StatusServiceUnavailable)
 		return
 	}
@@ -96,22 +98,25 @@ func (s *stage) serve(w http.ResponseWriter, r *http.Request) {
 		if status == http.StatusRequestTimeout {
 			reason = ""
 		}
-		end(w, status, reason, "", err)
+		end(r.Context(), w, status, reason, "", err)
 		return
 	}
+	telemetry.Note(r.Context(), "event", e.ID())
 	err = s.handle(r.Context(), e)
 	var poison *PoisonError
 	var wait waitError
 	switch {
 	case err == nil:
+		telemetry.Handled(telemetry.Pass)
 		w.WriteHeader(http.StatusAccepted)
 	case errors.As(err, &poison):
-		end(w, http.StatusUnprocessableEntity, poison.Reason, e.ID(), err)
+		end(r.Context(), w, http.StatusUnprocessableEntity, poison.Reason, e.ID(), err)
 	case errors.As(err, &wait):
-		slog.Debug("event is to come again", "event", e.ID(), "reason", err)
+		telemetry.Handled(telemetry.Error)
+		slog.DebugContext(r.Context(), "event is to come again", "event", e.ID(), "reason", err)
 		http.Error(w, http.StatusText(http.StatusServiceUnavailable), http.StatusServiceUnavailable)
 	default:
-		end(w, http.StatusServiceUnavailable, "", e.ID(), err)
+		end(r.Context(), w, http.StatusServiceUnavailable, "", e.ID(), err)
 	}
 }
 
@@ -148,12 +153,13 @@ func read(w http.ResponseWriter, r *http.Request) (event.Event, int, error) {
 
 // end answers with an error and logs it once. The answer's text holds no more
 // than the reason: it travels with the dead letter.
-func end(w http.ResponseWriter, status int, reason events.Code, id string, err error) {
-	level := slog.LevelWarn
+func end(ctx context.Context, w http.ResponseWriter, status int, reason events.Code, id string, err error) {
+	level, outcome := slog.LevelWarn, telemetry.Error
 	if reason != "" {
-		level = slog.LevelError
+		level, outcome = slog.LevelError, telemetry.Poison
 		w.Header().Set("Kne-Reason", string(reason))
 	}
-	slog.Log(context.Background(), level, "event not handled", "event", id, "status", status, "error", err)
+	telemetry.Handled(outcome)
+	slog.Log(ctx, level, "event not handled", "event", id, "status", status, "error", err)
 	http.Error(w, strings.TrimSpace(string(reason)+" "+http.StatusText(status)), status)
 }

@@ -32,6 +32,8 @@ type addresses struct {
 	RedisPassword string `json:"redis_password,omitempty"`
 	Mongo         string `json:"mongo"`
 	Contests      string `json:"contests,omitempty"` // folder
+
+	local.Observed
 }
 
 func addressFile(folder string) string { return filepath.Join(folder, "running.json") }
@@ -42,7 +44,7 @@ func (h *house) addresses(system *local.System) addresses {
 	a := addresses{
 		PID: os.Getpid(), Gateway: system.Gateway(), Token: system.Secret("ADMIN_TOKEN"),
 		Kafka: parts.Kafka, Redis: parts.Redis, RedisPassword: parts.RedisPassword, Mongo: parts.Mongo,
-		Contests: h.contests,
+		Contests: h.contests, Observed: system.Observed(),
 	}
 	for _, u := range system.URLs() {
 		switch u.Function {

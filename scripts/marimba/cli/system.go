@@ -28,6 +28,7 @@ type house struct {
 	listen              string
 	kafka, redis, mongo string
 	contests            string
+	observed            bool
 
 	mu     sync.Mutex
 	quiet  bool // a progress bar is on the screen
@@ -71,6 +72,7 @@ func (h *house) start(ctx context.Context, folder string) (*local.System, error)
 		return nil, err
 	}
 	options.Env["CONTESTS_DIR"] = h.contests
+	passTraces(options.Env)
 	if options.Listen == "" {
 		if options.Listen = listenAt; !free(listenAt) {
 			options.Listen = "127.0.0.1:0"
@@ -80,6 +82,9 @@ func (h *house) start(ctx context.Context, folder string) (*local.System, error)
 				options.Ports[function] = at
 			}
 		}
+	}
+	if h.observed {
+		h.observe(&options)
 	}
 	if h.redis == "" {
 		options.Prepare = func(ctx context.Context, a local.Addresses) error { return h.restore(ctx, a, options.Env) }

@@ -21,6 +21,7 @@ func upCommand(s *settings) *cobra.Command {
 		RunE: func(cmd *cobra.Command, _ []string) error { return h.up(cmd.Context()) },
 	}
 	h.flags(cmd)
+	cmd.Flags().BoolVar(&h.observed, "observe", false, "answer Prometheus, and run it if it is installed; its data stay in the data folder")
 	return cmd
 }
 
@@ -38,6 +39,7 @@ func (h *house) up(ctx context.Context) error {
 	defer remove()
 	h.tell("Marimba is up; its data are in %s.", folder)
 	h.tellURLs(system)
+	h.tellObserved(system.Observed())
 	h.tell("  Ctrl-C ends it.")
 	if h.json {
 		// Results may be kept; the file is where the secrets are.
