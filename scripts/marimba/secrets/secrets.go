@@ -32,7 +32,7 @@ type Plan struct {
 
 // overlays are those of knative/overlays, with the base that they stand on; true
 // for those where Kafka and the stores speak TLS and Kafka wants a login.
-var overlays = map[string]bool{"base": false, "classroom": false, "production": true, "show": true}
+var overlays = map[string]bool{"base": false, "classroom": false, "production": true, "production-keda": true, "show": true}
 
 // Overlays are the names of the overlays.
 func Overlays() []string { return slices.Sorted(maps.Keys(overlays)) }
