@@ -79,6 +79,15 @@ export const pipeline = dashboard(
       ],
     },
     {
+      title: '', height: 4, panels: [
+        figure({
+          title: 'Alertas', width: 24, unit: 'locale', names: true, limits: bad, none: 'ninguna',
+          description: 'Alerts that call now, and for how many things each. What to do is in config/prometheus/RUNBOOK.md, a section for each.',
+          ask: [now('count by (alertname) (ALERTS{alertstate="firing", alertname=~"Marimba.+"})', '{{alertname}}')],
+        }),
+      ],
+    },
+    {
       title: 'Las puertas', height: 8, panels: [
         lines({
           title: 'Aceptados', width: 8, unit: 'short', stacked: true,
@@ -264,8 +273,8 @@ export const pipeline = dashboard(
         }),
         lines({
           title: 'Espera en la entrada', width: 6, unit: 's',
-          description: 'How long requests waited that found no process with room: 99 of 100 less than this.',
-          ask: [over(quantile(0.99, 'marimba_house_wait_seconds', 'function'), '{{function}} p99')],
+          description: 'How long requests waited that found no process with room: 99 of 100 less than this, since `marimba up` began.',
+          ask: [over('histogram_quantile(0.99, sum by (function, le) (marimba_house_wait_seconds_bucket))', '{{function}} p99')],
         }),
         lines({
           title: 'Entregas', width: 6, unit: 'short',
