@@ -20,6 +20,7 @@ var scriptNames = map[string]string{
 	countScript.hash: "count", settleScript.hash: "settle", aliveScript.hash: "alive",
 	lockScript.hash: "lock", beginScript.hash: "begin", rebuildScript.hash: "rebuild",
 	dropScript.hash: "drop", moveScript.hash: "move", swapScript.hash: "swap",
+	chartScript.hash: "chart",
 }
 
 func (watch) DialHook(next redis.DialHook) redis.DialHook {
@@ -62,12 +63,20 @@ func operation(cmd redis.Cmder) string {
 	return cmd.Name()
 }
 
-// trouble is an error that is not an answer: what is not there, and what a script
-// says, are answers.
+// answers are the beginnings of errors that are answers: what our scripts say, and
+// that one of them is not known yet.
+var answers = []string{"LIFE", "HELD", "STALE", "LOCKED", "NOSCRIPT"}
+
+// trouble is an error that is no answer. That something is not there is one; that
+// Redis has no memory left, or reads its file, is trouble.
 func trouble(err error) error {
-	var said redis.Error
-	if errors.As(err, &said) {
+	if err == nil || errors.Is(err, redis.Nil) {
 		return nil
+	}
+	for _, answer := range answers {
+		if redis.HasErrorPrefix(err, answer) {
+			return nil
+		}
 	}
 	return err
 }
