@@ -21,7 +21,8 @@ test('a vote is cast on a phone, moves the board, and its receipt says that it c
   await castVote('rock-gt', { name: 'La Tona', album: 'El Ojo', year: 2000, rank: 2 }) // the house is awake
   const board = await visit(browser)
   await board.page.goto(`${results}/tablero/rock-gt`)
-  await board.page.locator('[data-band="La Tona"] .leads').waitFor()
+  await board.page.locator('[data-band="La Tona"]:not([data-votes="0"])').waitFor()
+  const before = Number(await board.page.locator('[data-band="Alux Nahual"]').getAttribute('data-votes'))
 
   const ballot = await visit(browser, { viewport: phone, hasTouch: true, isMobile: true })
   await ballot.page.goto(`${results}/vota/rock-gt`)
@@ -29,7 +30,7 @@ test('a vote is cast on a phone, moves the board, and its receipt says that it c
   assert.equal(await ballot.page.getByLabel('Año del disco').inputValue(), '1982')
   const [, took] = await Promise.all([
     ballot.page.locator('[data-test=send]').click(),
-    moved(board.page, 'Alux Nahual'),
+    moved(board.page, 'Alux Nahual', before + 1),
   ])
   t.diagnostic(`from the tap to the board on the screen: ${took} ms`)
 
@@ -50,10 +51,10 @@ test('a vote is cast on a phone, moves the board, and its receipt says that it c
   await ballot.close()
 })
 
-/** Resolves with the time that passed until a band leads the board. */
-const moved = async (page, band) => {
+/** Resolves with the time that passed until a band has so many votes on the screen. */
+const moved = async (page, band, votes) => {
   const began = Date.now()
-  await page.locator(`[data-band="${band}"] .leads`).waitFor()
+  await page.locator(`[data-band="${band}"][data-votes="${votes}"]`).waitFor()
   return Date.now() - began
 }
 
@@ -149,7 +150,7 @@ test('without JavaScript the ballot is a form, and leads to the receipt', async 
   await page.getByRole('heading', { name: 'Contado' }).waitFor()
   await page.goto(`${results}/tablero/rock-gt?lang=en`)
   await page.getByRole('row', { name: /Bohemia Suburbana/ }).waitFor()
-  await page.getByText('Voting is open.').waitFor()
+  assert.match(await page.locator('body').innerText(), /Voting is open\./)
   check()
   await close()
 })
@@ -198,6 +199,25 @@ test('what is not there is said, in words', async () => {
   await page.locator('[data-state=unknown]').waitFor()
   await page.goto(`${results}/tablero/nowhere`)
   await page.getByRole('alert').filter({ hasText: 'No hay concurso «nowhere»' }).waitFor()
+  await close()
+})
+
+test('what a contest withholds is not on its pages, and that it is withheld is', async () => {
+  const receipt = await castVote('hidden', { name: 'La Tona', album: 'El Ojo', year: 2000, rank: 1 })
+  await castVote('frozen', { name: 'La Tona', album: 'El Ojo', year: 2000, rank: 1 })
+  const { page, check, close } = await visit(browser)
+  await page.goto(`${results}/recibo/${receipt}`)
+  await page.locator('[data-state=counted]').waitFor()
+  await page.getByText('se muestra junto con los resultados').waitFor()
+  await page.goto(`${results}/tablero/hidden`)
+  await page.locator('[data-test=hidden]').waitFor()
+  assert.equal(await page.locator('[data-band]').count(), 0)
+  await accessible(page, 'a hidden board')
+  await page.goto(`${results}/tablero/frozen`)
+  await page.locator('[data-test=frozen]').waitFor()
+  assert.equal(await page.locator('[data-band="La Tona"]').getAttribute('data-votes'), '0')
+  await accessible(page, 'a frozen board')
+  check()
   await close()
 })
 

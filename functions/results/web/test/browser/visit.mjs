@@ -20,7 +20,7 @@ export const openBrowser = () => chromium.launch({ executablePath: findChromium(
 export async function visit(browser, { allowed = [], ...options } = {}) {
   const context = await browser.newContext({ locale: 'es-GT', viewport: desktop, ...options })
   const page = await context.newPage()
-  page.setDefaultTimeout(15_000)
+  page.setDefaultTimeout(30_000)
   const wrongs = []
   const ours = new Set([new URL(results).origin, new URL(door).origin])
   page.on('request', (request) => {
