@@ -835,6 +835,8 @@ export interface components {
             withheld?: true;
             id?: string;
             voter_key?: string;
+            /** @description The trace in which its box was written, if it was in one. With `admin` only, as `id` and `voter_key` are. */
+            trace_id?: string;
             way?: components["schemas"]["Way"];
         };
         /** @description The way of a vote that was asked for by its receipt. What is not known of it is left out. */
