@@ -74,6 +74,10 @@ func TestLoadFaults(t *testing.T) {
 			append([]string{"PORT=65536", "KAFKA_DELIVERY_TIMEOUT=1ns", "KAFKA_TLS_CERT=c", "KAFKA_SASL_MECHANISM=GUESS"}, needed...),
 			[]string{"PORT: 65536", "KAFKA_DELIVERY_TIMEOUT: 1ns", "KAFKA_TLS: ", "KAFKA_TLS_CERT: ", `KAFKA_SASL_MECHANISM: "GUESS"`},
 		},
+		"no certificate": {
+			append([]string{"REDIS_TLS_CA=hunter2", "MONGO_TLS_CA=-----BEGIN CERTIFICATE-----"}, needed...),
+			[]string{"REDIS_TLS_CA: holds no certificate", "REDIS_TLS_CA: is set, but REDIS_URL is not rediss://", "MONGO_TLS_CA: holds no certificate"},
+		},
 		"login without name":  {append([]string{"KAFKA_SASL_MECHANISM=PLAIN", "KAFKA_PASSWORD=hunter2"}, needed...), []string{"KAFKA_SASL_MECHANISM: needs"}},
 		"name without login":  {append([]string{"KAFKA_USERNAME=u"}, needed...), []string{"KAFKA_SASL_MECHANISM: is not set"}},
 		"file and value":      {append([]string{"VOTER_SECRET_FILE=/etc/hostname"}, needed...), []string{"VOTER_SECRET: VOTER_SECRET_FILE is set too"}},

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/url"
+	"strings"
 	"time"
 )
 
@@ -117,13 +118,25 @@ type Redis struct {
 	// commas, which is a Redis Cluster. It should not hold a password.
 	URL      string `env:"REDIS_URL,required,notEmpty"`
 	Password Secret `env:"REDIS_PASSWORD"`
+	TLSCA    CA     `env:"REDIS_TLS_CA"`
+}
+
+func (r Redis) check() []error {
+	faults := r.TLSCA.check("REDIS_TLS_CA")
+	if r.TLSCA != "" && !strings.HasPrefix(r.URL, "rediss://") {
+		faults = append(faults, errors.New("REDIS_TLS_CA: is set, but REDIS_URL is not rediss://"))
+	}
+	return faults
 }
 
 // Mongo says where the log is.
 type Mongo struct {
 	URL      Secret `env:"MONGO_URL,required,notEmpty"` // mongodb://…; it may hold a password
 	Database string `env:"MONGO_DATABASE" envDefault:"marimba"`
+	TLSCA    CA     `env:"MONGO_TLS_CA"`
 }
+
+func (m Mongo) check() []error { return m.TLSCA.check("MONGO_TLS_CA") }
 
 // Voters holds the key from which the voters' keys are made. If it changes
 // while a contest runs, every voter is a new one.

@@ -98,6 +98,10 @@ func connect(cfg config.Redis) (redis.UniversalClient, error) {
 	if password := cfg.Password.Reveal(); password != "" {
 		opt.Password = password
 	}
+	if opt.TLSConfig != nil {
+		// Its ServerName is the first address: members of a cluster, which name each other by number, have a common certificate.
+		opt.TLSConfig.RootCAs = cfg.TLSCA.Pool()
+	}
 	addrs := []string{opt.Addr}
 	if cluster {
 		for _, a := range strings.Split(rest, ",") {

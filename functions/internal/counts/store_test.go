@@ -2,9 +2,11 @@ package counts
 
 import (
 	"context"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
@@ -89,6 +91,19 @@ func TestOpen(t *testing.T) {
 		}
 		_ = s.Close(t.Context())
 	}
+	// A CA of our own is trusted, and it alone, by one name for all members.
+	server := httptest.NewUnstartedServer(nil)
+	server.StartTLS()
+	defer server.Close()
+	ca := config.CA(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw}))
+	s, err := Open(config.Redis{URL: "rediss://redis-0.example:6379,redis-1.example:6379", TLSCA: ca})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if tls := s.redis.(*redis.ClusterClient).Options().TLSConfig; tls.ServerName != "redis-0.example" || !tls.RootCAs.Equal(ca.Pool()) {
+		t.Errorf("TLS is for %q", tls.ServerName)
+	}
+	_ = s.Close(t.Context())
 	for _, url := range []string{"http://:hunter2@host:1", "redis://:hunter2@host:1/x", "redis://h:1?hunter2=1"} {
 		if _, err := Open(config.Redis{URL: url}); err == nil || strings.Contains(err.Error(), "hunter2") {
 			t.Errorf("%s: %v", url, err)

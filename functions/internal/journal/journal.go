@@ -51,6 +51,12 @@ func Open(cfg config.Mongo) (*Journal, error) {
 	if opt.Validate() != nil {
 		return nil, errors.New("MONGO_URL is not a mongodb:// connection string") // its own words may hold the password
 	}
+	if cfg.TLSCA != "" {
+		if opt.TLSConfig == nil {
+			return nil, errors.New("MONGO_TLS_CA is set, but MONGO_URL does not ask for TLS: tls=true")
+		}
+		opt.TLSConfig.RootCAs = cfg.TLSCA.Pool()
+	}
 	client, err := mongo.Connect(opt)
 	if err != nil {
 		return nil, errors.New("MONGO_URL is not a mongodb:// connection string of a known form")

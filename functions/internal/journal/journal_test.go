@@ -2,8 +2,10 @@ package journal
 
 import (
 	"context"
+	"encoding/pem"
 	"errors"
 	"fmt"
+	"net/http/httptest"
 	"reflect"
 	"slices"
 	"strings"
@@ -199,6 +201,24 @@ func TestOpenRefuses(t *testing.T) {
 		_, err := Open(config.Mongo{URL: url, Database: "d"})
 		if err == nil || strings.Contains(err.Error(), "ter2") {
 			t.Errorf("%s: %v", url.Reveal(), err)
+		}
+	}
+}
+
+// A CA is of use with TLS only, and an address that does not ask for it would send
+// the password in clear.
+func TestOpenWithCA(t *testing.T) {
+	server := httptest.NewUnstartedServer(nil)
+	server.StartTLS()
+	defer server.Close()
+	ca := config.CA(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw}))
+	for url, want := range map[config.Secret]bool{"mongodb://u:p@127.0.0.1:1/?tls=true": true, "mongodb://u:p@127.0.0.1:1/": false} {
+		j, err := Open(config.Mongo{URL: url, Database: "d", TLSCA: ca})
+		if (err == nil) != want {
+			t.Errorf("%s: %v", url.Reveal(), err)
+		}
+		if err == nil {
+			_ = j.Close(t.Context())
 		}
 	}
 }
