@@ -4,7 +4,6 @@ package main
 
 import (
 	"context"
-	"runtime/debug"
 	"time"
 
 	"marimba/functions/internal/desk"
@@ -14,14 +13,7 @@ import (
 	"marimba/functions/internal/voter"
 )
 
-// memory is what Go may use of the 256 MiB that the manifest gives: the Kafka
-// client's queue is outside of it. Near to it the collector works harder.
-const memory = 192 << 20
-
-func main() {
-	debug.SetMemoryLimit(memory)
-	serve.Main("ingress-http", run)
-}
+func main() { serve.Main("ingress-http", run) }
 
 func run(ctx context.Context, environ []string) error {
 	cfg, err := load(environ)

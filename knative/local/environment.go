@@ -19,12 +19,20 @@ type values struct {
 	address func(service string) string // of a service's own port
 }
 
-// of returns the environment of a service's containers, as its manifest says.
+// notHere are variables that mean nothing on one machine: all processes share its
+// ports.
+var notHere = []string{"METRICS_PORT"}
+
+// of returns the environment of a service's containers, as its manifest says, but
+// for what names a folder that a cluster mounts: more may name another, and else a
+// function has what is built in.
 func (v values) of(s *service, more map[string]string) ([]string, error) {
 	env := append(environment(), "HOST=127.0.0.1") // what is private on a cluster is not for the network here
 	for _, e := range s.env {
 		value := e.value
 		switch {
+		case slices.Contains(s.mounts, value), slices.Contains(notHere, e.name):
+			continue
 		case e.secret:
 			value = v.secret(e.key)
 		case e.from != "":

@@ -32,6 +32,7 @@ type service struct {
 	private         bool   // cluster-local
 	h2c             bool
 	env             []variable
+	mounts          []string // paths at which a cluster mounts ConfigMaps
 
 	minScale, maxScale int
 	concurrency        int     // hard limit of requests in an instance; 0: none
@@ -149,7 +150,7 @@ func (p *plan) addAll(text []byte) error {
 
 func (p *plan) add(kind string, doc *yaml.Node) error {
 	switch kind {
-	case "Namespace":
+	case "Namespace", "ServiceAccount":
 		return nil
 	case "ConfigMap":
 		var m configMapManifest
@@ -271,6 +272,12 @@ func (m *serviceManifest) service() (service, error) {
 	}
 	for _, e := range c.Env {
 		s.env = append(s.env, e.variable())
+	}
+	for _, mount := range c.VolumeMounts {
+		if !slices.ContainsFunc(spec.Volumes, func(v volumeManifest) bool { return v.Name == mount.Name && v.ConfigMap.Name != "" }) {
+			return service{}, fmt.Errorf("volumeMount %s: there is no volume of that name which is a ConfigMap", mount.Name)
+		}
+		s.mounts = append(s.mounts, mount.MountPath)
 	}
 	return s, s.annotate(m.Spec.Template.Metadata.Annotations)
 }

@@ -41,8 +41,10 @@ func TestReadBase(t *testing.T) {
 func TestReadRefuses(t *testing.T) {
 	for name, text := range map[string]string{
 		"unknown kind":       "kind: Broker\nmetadata: {name: b}",
-		"unknown field":      "kind: Service\nmetadata: {name: a}\nspec: {template: {spec: {containers: [{image: a, volumeMounts: []}]}}}",
+		"unknown field":      "kind: Service\nmetadata: {name: a}\nspec: {template: {spec: {containers: [{image: a, lifecycle: {}}]}}}",
 		"unknown annotation": "kind: Service\nmetadata: {name: a}\nspec: {template: {metadata: {annotations: {autoscaling.knative.dev/metric: rps}}, spec: {containers: [{image: a}]}}}",
+		"no volume":          "kind: Service\nmetadata: {name: a}\nspec: {template: {spec: {containers: [{image: a, volumeMounts: [{name: c, mountPath: /c}]}]}}}",
+		"unknown volume":     "kind: Service\nmetadata: {name: a}\nspec: {template: {spec: {containers: [{image: a}], volumes: [{name: c, emptyDir: {}}]}}}",
 		"no container":       "kind: Service\nmetadata: {name: a}\nspec: {template: {spec: {containers: []}}}",
 		"max below min":      "kind: Service\nmetadata: {name: a}\nspec: {template: {metadata: {annotations: {autoscaling.knative.dev/min-scale: \"9\"}}, spec: {containers: [{image: a}]}}}",
 		"structured sink":    "kind: KafkaSink\nmetadata: {name: a}\nspec: {topic: t}",

@@ -79,7 +79,9 @@ type serviceManifest struct {
 				TimeoutSeconds              int `yaml:"timeoutSeconds"`
 				ResponseStartTimeoutSeconds int `yaml:"responseStartTimeoutSeconds"`
 				EnableServiceLinks          any `yaml:"enableServiceLinks"`
+				ServiceAccountName          any `yaml:"serviceAccountName"`
 				AutomountToken              any `yaml:"automountServiceAccountToken"`
+				Volumes                     []volumeManifest
 				Containers                  []struct {
 					Image string
 					Ports []struct {
@@ -87,12 +89,23 @@ type serviceManifest struct {
 						ContainerPort int `yaml:"containerPort"`
 					}
 					Env             []envManifest
+					ReadinessProbe  any `yaml:"readinessProbe"`
 					Resources       any
 					SecurityContext any `yaml:"securityContext"`
+					VolumeMounts    []struct {
+						Name      string
+						MountPath string `yaml:"mountPath"`
+						ReadOnly  bool   `yaml:"readOnly"`
+					} `yaml:"volumeMounts"`
 				}
 			}
 		}
 	}
+}
+
+type volumeManifest struct {
+	Name      string
+	ConfigMap struct{ Name string } `yaml:"configMap"`
 }
 
 type keyOf struct{ Name, Key string }
