@@ -73,6 +73,7 @@ func Make(p Plan) (Made, error) {
 	})
 	m.add(p.Namespace, "grafana", map[string]string{
 		"admin-password": m.password(p.Namespace, "grafana", "admin-password"),
+		"redis-password": m.password(p.Namespace, "grafana", "redis-password"), // of a user who may only look
 	})
 	m.made.Elsewhere = slices.Clone(elsewhere)
 	if secure {

@@ -70,6 +70,7 @@ func TestValues(t *testing.T) {
 		passwords := map[string][2]string{
 			"redis": {"marimba/marimba", "REDIS_PASSWORD"}, "voters": {"marimba/marimba", "VOTER_SECRET"}, "admin": {"marimba/marimba", "ADMIN_TOKEN"},
 			"mongodb": {"marimba/mongodb", "password"}, "root": {"marimba/mongodb", "root-password"}, "grafana": {"marimba/grafana", "admin-password"},
+			"looking": {"marimba/grafana", "redis-password"},
 		}
 		if overlays[overlay] {
 			for _, user := range kafkaUsers {
