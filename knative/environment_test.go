@@ -11,11 +11,10 @@ import (
 	"strings"
 	"testing"
 
+	corev1 "k8s.io/api/core/v1"
+
 	"marimba/config"
 )
-
-// secretKeys are the keys of the Secret that whoever installs Marimba makes.
-var secretKeys = map[string]bool{"REDIS_PASSWORD": true, "MONGO_URL": true, "VOTER_SECRET": true, "ADMIN_TOKEN": true}
 
 // blocks are the settings that several functions share, by their type's name.
 var blocks = map[string]reflect.Type{
@@ -69,62 +68,147 @@ func settings(t *testing.T, function string) map[string]bool {
 	return known
 }
 
-// A function gets every variable that it knows and that the ConfigMap or the
-// Secret has a key for, from that key, and no other; so it gets all that it
-// needs, and no secret that it does not.
-func TestEnvironment(t *testing.T) {
-	m := read(t)
-	if len(m.configMaps) != 1 {
-		t.Fatalf("%d ConfigMaps, want 1", len(m.configMaps))
+// secretOf tells which key of which Secret fills a variable of a function.
+func secretOf(function, variable string) (secret, key string) {
+	switch variable {
+	case "REDIS_PASSWORD", "MONGO_URL", "VOTER_SECRET", "ADMIN_TOKEN":
+		return "marimba", variable
+	case "KAFKA_TLS_CA", "REDIS_TLS_CA", "MONGO_TLS_CA":
+		return "marimba-ca", "ca.crt"
+	case "KAFKA_PASSWORD":
+		return strings.Replace(kafkaUserOf(function), "marimba-", "kafka-", 1), "password"
 	}
-	values := m.configMaps[0]
-	used := map[string]bool{}
-	for _, s := range m.services {
-		t.Run(s.Name, func(t *testing.T) {
+	return "", ""
+}
+
+// kafkaUserOf tells who a function is for Kafka.
+func kafkaUserOf(function string) string {
+	switch function {
+	case "screen":
+		return "marimba-screen"
+	case "results":
+		return "marimba-books"
+	}
+	return "marimba-ingress"
+}
+
+// literal are the variables that a manifest itself gives a value; for the first
+// of them it is the Go runtime that reads it.
+var literal = []string{"GOMEMLIMIT", "METRICS_PORT", "CONTESTS_DIR", "KAFKA_USERNAME"}
+
+// A function gets every variable that it knows and that there is a key for, in
+// the ConfigMap or among the Secrets, from that key, and no other; so it gets all
+// that it needs, and no secret that it does not.
+func TestEnvironment(t *testing.T) {
+	each(t, func(t *testing.T, m *manifests) {
+		values := named[corev1.ConfigMap](t, m, "marimba")
+		secrets := secretsOf(t, m.folder)
+		used := map[string]bool{}
+		for _, s := range m.services {
 			known := settings(t, s.Name)
 			var want, got []string
 			for name, needed := range known {
-				if _, ok := values.Data[name]; ok || secretKeys[name] {
+				_, inConfig := values.Data[name]
+				secret, key := secretOf(s.Name, name)
+				_, inSecret := secrets["marimba/"+secret][key]
+				switch {
+				case inConfig || inSecret:
 					want = append(want, name)
-				} else if needed {
-					t.Errorf("it needs %s, which neither ConfigMap nor Secret has", name)
+				case needed:
+					t.Errorf("%s needs %s, which neither ConfigMap nor Secret has", s.Name, name)
 				}
 			}
 			for _, e := range container(t, s).Env {
+				if slices.Contains(literal, e.Name) {
+					if _, ok := known[e.Name]; e.Value == "" || !ok && e.Name != "GOMEMLIMIT" && e.Name != "METRICS_PORT" {
+						t.Errorf("%s: %s is %q, and the function knows it: %v", s.Name, e.Name, e.Value, ok)
+					}
+					continue
+				}
 				got = append(got, e.Name)
 				used[e.Name] = true
 				if e.Value != "" || e.ValueFrom == nil {
-					t.Errorf("%s has a value of its own", e.Name)
+					t.Errorf("%s: %s has a value of its own", s.Name, e.Name)
 					continue
 				}
+				wantSecret, wantKey := secretOf(s.Name, e.Name)
 				switch c, secret := e.ValueFrom.ConfigMapKeyRef, e.ValueFrom.SecretKeyRef; {
 				case c != nil && secret == nil:
-					if _, ok := values.Data[c.Key]; !ok || c.Name != values.Name || c.Key != e.Name {
-						t.Errorf("%s is from key %s of ConfigMap %s", e.Name, c.Key, c.Name)
+					if c.Name != values.Name || c.Key != e.Name || wantSecret != "" {
+						t.Errorf("%s: %s is from key %s of ConfigMap %s", s.Name, e.Name, c.Key, c.Name)
 					}
 				case secret != nil && c == nil:
-					if !secretKeys[secret.Key] || secret.Name != "marimba" || secret.Key != e.Name {
-						t.Errorf("%s is from key %s of Secret %s", e.Name, secret.Key, secret.Name)
+					if secret.Name != wantSecret || secret.Key != wantKey {
+						t.Errorf("%s: %s is from key %s of Secret %s", s.Name, e.Name, secret.Key, secret.Name)
 					}
 				default:
-					t.Errorf("%s is from %+v", e.Name, e.ValueFrom)
+					t.Errorf("%s: %s is from %+v", s.Name, e.Name, e.ValueFrom)
 				}
 			}
 			slices.Sort(want)
 			slices.Sort(got)
 			if !slices.Equal(got, want) {
-				t.Errorf("environment %v, want %v", got, want)
+				t.Errorf("%s: environment %v, want %v", s.Name, got, want)
 			}
-		})
-	}
-	for key := range values.Data {
-		if !used[key] {
-			t.Errorf("no function takes %s from the ConfigMap", key)
 		}
-	}
-	for key := range secretKeys {
-		if !used[key] {
-			t.Errorf("no function takes %s from the Secret", key)
+		for key := range values.Data {
+			if !used[key] {
+				t.Errorf("no function takes %s from the ConfigMap", key)
+			}
 		}
-	}
+	})
+}
+
+// With the values of the ConfigMap and of Secrets as `marimba secrets` makes them,
+// each function's settings are right; where others share the cluster, all of its
+// connections have TLS.
+func TestSettings(t *testing.T) {
+	each(t, func(t *testing.T, m *manifests) {
+		values, secrets := named[corev1.ConfigMap](t, m, "marimba"), secretsOf(t, m.folder)
+		for _, s := range m.services {
+			var environ []string
+			for _, e := range container(t, s).Env {
+				value := e.Value
+				switch from := e.ValueFrom; {
+				case from != nil && from.ConfigMapKeyRef != nil:
+					value = values.Data[from.ConfigMapKeyRef.Key]
+				case from != nil && from.SecretKeyRef != nil:
+					value = secrets["marimba/"+from.SecretKeyRef.Name][from.SecretKeyRef.Key]
+				}
+				environ = append(environ, e.Name+"="+value)
+			}
+			known := settings(t, s.Name)
+			for name, block := range blocks {
+				if first, _, _ := strings.Cut(block.Field(0).Tag.Get("env"), ","); !has(known, first) {
+					continue
+				}
+				cfg := reflect.New(block)
+				if err := config.Load(cfg.Interface(), environ); err != nil {
+					t.Errorf("%s: config.%s: %v", s.Name, name, err)
+				}
+				switch cfg := cfg.Elem().Interface().(type) {
+				case config.Kafka:
+					if isSecure(m.folder) && cfg.Username != kafkaUserOf(s.Name) {
+						t.Errorf("%s: it is %s for Kafka", s.Name, cfg.Username)
+					}
+					if protocol := cfg.Security()["security.protocol"]; (protocol == "sasl_ssl") != isSecure(m.folder) {
+						t.Errorf("%s: Kafka by %s", s.Name, protocol)
+					}
+				case config.Redis:
+					if strings.HasPrefix(cfg.URL, "rediss://") != isSecure(m.folder) || (cfg.TLSCA != "") != isSecure(m.folder) || cfg.Password == "" {
+						t.Errorf("%s: Redis at %s", s.Name, cfg.URL)
+					}
+				case config.Mongo:
+					if strings.Contains(cfg.URL.Reveal(), "tls=true") != isSecure(m.folder) || (cfg.TLSCA != "") != isSecure(m.folder) {
+						t.Errorf("%s: MongoDB without TLS, or with", s.Name)
+					}
+				}
+			}
+		}
+	})
+}
+
+func has(known map[string]bool, name string) bool {
+	_, ok := known[name]
+	return ok
 }
