@@ -120,7 +120,7 @@ func TestEnvironment(t *testing.T) {
 			}
 			for _, e := range container(t, s).Env {
 				if slices.Contains(literal, e.Name) {
-					if _, ok := known[e.Name]; e.Value == "" || !ok && e.Name != "GOMEMLIMIT" && e.Name != "METRICS_PORT" {
+					if _, ok := known[e.Name]; e.Value == "" || !ok && e.Name != "GOMEMLIMIT" {
 						t.Errorf("%s: %s is %q, and the function knows it: %v", s.Name, e.Name, e.Value, ok)
 					}
 					continue

@@ -82,7 +82,10 @@ round() {
     cli "$here" cluster replicate "$master" >/dev/null
     return 1
   done
-  [ "$there" -eq "$all" ] && [ "$(field "$anchor" cluster_state)" = ok ] && [ "$(field "$anchor" cluster_slots_assigned)" = 16384 ]
+  for here in $addresses; do # each has to see it itself
+    [ "$(field "$here" cluster_state)/$(field "$here" cluster_slots_ok)" = ok/16384 ] || return 1
+  done
+  [ "$there" -eq "$all" ]
 }
 
 trap 'exit 0' TERM INT
