@@ -83,6 +83,12 @@ var parts = map[string]func(testing.TB, *local.Options){
 // raise builds the functions and starts a house on a ground.
 func raise(t testing.TB, ground string) *house {
 	t.Helper()
+	return raiseWith(t, ground, func(*local.Options) {})
+}
+
+// raiseWith is raise with options that are changed.
+func raiseWith(t testing.TB, ground string, change func(*local.Options)) *house {
+	t.Helper()
 	h := &house{events: make(chan local.Event, 10_000), options: local.Options{
 		Manifests: manifests(t),
 		Data:      t.TempDir(),
@@ -97,6 +103,7 @@ func raise(t testing.TB, ground string) *house {
 		}
 	}
 	parts[ground](t, &h.options)
+	change(&h.options)
 	h.start(t)
 	t.Cleanup(func() { h.stop(t) })
 	return h

@@ -275,6 +275,7 @@ func (s *System) openRevisions(births *nursery) error {
 			},
 		}
 		s.revisions[svc.name] = r
+		s.ledger.told.begin(svc.name)
 		r.open()
 	}
 	return nil

@@ -58,6 +58,17 @@ func newTold() *told {
 	return t
 }
 
+// begin says that there is a function, of which nothing is told yet: what was not
+// told of before cannot be seen to grow.
+func (t *told) begin(function string) {
+	if t == nil {
+		return
+	}
+	for _, c := range []*prometheus.CounterVec{t.starts, t.crashes, t.deliveries, t.retries, t.dead} {
+		c.WithLabelValues(function)
+	}
+}
+
 // note tells of an event.
 func (t *told) note(e Event) {
 	if t == nil {

@@ -10,6 +10,7 @@ import (
 	"marimba/events"
 	"marimba/events/rules"
 	"marimba/functions/internal/judges"
+	"marimba/functions/internal/telemetry"
 )
 
 // Keys exchanges a voter for a key that tells nothing about the voter.
@@ -27,6 +28,7 @@ type Desk struct {
 // New returns a desk for the contests that there are, as they stand when a ballot
 // comes.
 func New(contests judges.Contests, keys Keys) *Desk {
+	telemetry.Door()
 	return &Desk{judges: judges.Of(contests), keys: keys, now: time.Now}
 }
 

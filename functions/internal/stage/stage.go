@@ -65,6 +65,7 @@ func Wait(err error) error { return waitError{err} }
 // was cut off, 503 for all else that may pass. The header Kne-Reason becomes an
 // extension of the dead letter.
 func New(handle Handler) http.Handler {
+	telemetry.Stage()
 	s := &stage{handle: handle, room: make(chan struct{}, maxInFlight)}
 	return http.HandlerFunc(s.serve)
 }

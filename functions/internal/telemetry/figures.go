@@ -96,6 +96,17 @@ const (
 	Other   Cause = "other" // told in the log
 )
 
+// Causes lists all causes.
+var Causes = []Cause{Busy, Kafka, Rules, Inner, Timeout, Gone, Other}
+
+// Door says that this process is one, whose faults are none at first: what was not
+// told of before cannot be seen to grow.
+func Door() {
+	for _, cause := range Causes {
+		unavailable.WithLabelValues(string(cause))
+	}
+}
+
 // Unavailable tells of such an answer.
 func Unavailable(cause Cause) { unavailable.WithLabelValues(string(cause)).Inc() }
 
@@ -108,6 +119,13 @@ const (
 	Poison Outcome = "poison" // it goes to the dead letters
 	Error  Outcome = "error"  // it comes again
 )
+
+// Stage says that this process handles events, none at first.
+func Stage() {
+	for _, o := range []Outcome{Pass, Poison, Error} {
+		boxes.WithLabelValues(string(o))
+	}
+}
 
 // Handled tells of an event that was handled.
 func Handled(o Outcome) { boxes.WithLabelValues(string(o)).Inc() }

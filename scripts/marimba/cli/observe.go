@@ -5,6 +5,7 @@ import (
 	"os/exec"
 	"strings"
 
+	"marimba/config"
 	"marimba/knative/local"
 )
 
@@ -18,7 +19,7 @@ func (h *house) observe(o *local.Options) {
 	if err != nil {
 		return
 	}
-	o.Prometheus = &local.Prometheus{Binary: binary}
+	o.Prometheus = &local.Prometheus{Binary: binary, Rules: config.PrometheusRules}
 	if h.listen == "" && free(prometheusAt) {
 		o.Prometheus.Listen = prometheusAt
 	}
