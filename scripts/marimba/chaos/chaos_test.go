@@ -6,6 +6,8 @@ import (
 	"net"
 	"strings"
 	"testing"
+
+	"marimba/scripts/marimba/house"
 )
 
 // echo is a store that says what it hears.
@@ -144,8 +146,8 @@ func TestReport(t *testing.T) {
 			t.Errorf("%q is not in\n%s", want, text)
 		}
 	}
-	a := audited{InFlight: 3}
-	if says := a.says(5); !strings.Contains(says, "3 votes are still") || !strings.Contains(says, "0 votes are counted of 5") {
+	a := house.Audited{InFlight: 3}
+	if says := says(a, 5); !strings.Contains(says, "3 votes are still") || !strings.Contains(says, "0 votes are counted of 5") {
 		t.Error(says)
 	}
 }
@@ -153,10 +155,10 @@ func TestReport(t *testing.T) {
 // A process that has ended has neither a name nor children: nobody else's is
 // killed in its place.
 func TestEndedProcess(t *testing.T) {
-	if name := program(1 << 30); name != "" {
+	if name := house.Program(1 << 30); name != "" {
 		t.Errorf("a process that is not there is %q", name)
 	}
-	if pids := children(1 << 30); len(pids) != 0 {
+	if pids := house.Children(1 << 30); len(pids) != 0 {
 		t.Errorf("its children are %v", pids)
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"marimba/knative/local/real"
+	"marimba/scripts/marimba/house"
 )
 
 // trouble is a fault that is made while votes are cast. It is over when make
@@ -28,11 +29,11 @@ var troubles = []trouble{
 	{"kill -9 of one function", killOne},
 	{"kill -9 of several functions", killSeveral},
 	{"kill -9 of gateway, dispatchers and all functions", killHouse},
-	{"redis: kill -9, restart on its AOF", func(ctx context.Context, w *world) (string, error) { return killPart(ctx, w, w.redis) }},
+	{"redis: kill -9, restart on its AOF", func(ctx context.Context, w *world) (string, error) { return killPart(ctx, w, w.parts.Redis) }},
 	{"redis: back to an older AOF", rollBack},
 	{"redis: back with an empty disk", emptyDisk},
-	{"mongo: kill -9, restart", func(ctx context.Context, w *world) (string, error) { return killPart(ctx, w, w.mongo) }},
-	{"kafka: kill -9, restart", func(ctx context.Context, w *world) (string, error) { return killPart(ctx, w, w.kafka) }},
+	{"mongo: kill -9, restart", func(ctx context.Context, w *world) (string, error) { return killPart(ctx, w, w.parts.Mongo) }},
+	{"kafka: kill -9, restart", func(ctx context.Context, w *world) (string, error) { return killPart(ctx, w, w.parts.Kafka) }},
 	{"kafka: silent for some seconds", silence},
 	{"redis: each answer 2 s late", func(ctx context.Context, w *world) (string, error) { return sulk(ctx, w, "redis", slow) }},
 	{"mongo: each answer 2 s late", func(ctx context.Context, w *world) (string, error) { return sulk(ctx, w, "mongo", slow) }},
@@ -63,7 +64,7 @@ func killSeveral(ctx context.Context, w *world) (string, error) {
 }
 
 func killFunctions(ctx context.Context, w *world, most int) (string, error) {
-	running := w.house.functions()
+	running := w.house.Functions()
 	names := make([]string, 0, len(running))
 	for name := range running {
 		names = append(names, name)
@@ -73,7 +74,7 @@ func killFunctions(ctx context.Context, w *world, most int) (string, error) {
 	names = names[:min(most, len(names))]
 	for _, name := range names {
 		for _, pid := range running[name] {
-			if program(pid) == name { // it may have ended, and its number be another's
+			if house.Program(pid) == name { // it may have ended, and its number be another's
 				_ = syscall.Kill(pid, syscall.SIGKILL)
 			}
 		}
@@ -82,8 +83,8 @@ func killFunctions(ctx context.Context, w *world, most int) (string, error) {
 }
 
 func killHouse(ctx context.Context, w *world) (string, error) {
-	w.house.kill()
-	return "", w.house.start(ctx)
+	w.house.Kill()
+	return "", w.house.Start(ctx)
 }
 
 func killPart(ctx context.Context, w *world, part *real.Part) (string, error) {
@@ -104,27 +105,27 @@ func rollBack(ctx context.Context, w *world) (string, error) {
 	}
 	lost := w.moment()
 	pause(ctx, lost)
-	w.redis.Kill()
+	w.parts.Redis.Kill()
 	if err := os.RemoveAll(w.appendOnly()); err != nil {
 		return "", err
 	}
 	if err := os.CopyFS(w.appendOnly(), os.DirFS(kept)); err != nil {
 		return "", fmt.Errorf("put the AOF back: %w", err)
 	}
-	return fmt.Sprintf("%d ms lost", lost.Milliseconds()), w.redis.Start(ctx)
+	return fmt.Sprintf("%d ms lost", lost.Milliseconds()), w.parts.Redis.Start(ctx)
 }
 
 func emptyDisk(ctx context.Context, w *world) (string, error) {
-	w.redis.Kill()
+	w.parts.Redis.Kill()
 	if err := os.RemoveAll(w.appendOnly()); err != nil {
 		return "", err
 	}
-	return "", w.redis.Start(ctx)
+	return "", w.parts.Redis.Start(ctx)
 }
 
 // silence stops Kafka's process, so that it neither answers nor hangs up.
 func silence(ctx context.Context, w *world) (string, error) {
-	pid := w.kafka.PID()
+	pid := w.parts.Kafka.PID()
 	if pid == 0 {
 		return "", errors.New("kafka does not run")
 	}
@@ -155,12 +156,12 @@ func sulk(ctx context.Context, w *world, store string, m mood) (string, error) {
 // what they had done comes once more.
 func redeliver(ctx context.Context, w *world) (string, error) {
 	pause(ctx, w.moment())
-	w.house.stop()
-	n, err := rewind(ctx, w.kafka.Address)
+	w.house.Stop()
+	n, err := rewind(ctx, w.parts.Kafka.Address)
 	if err != nil {
 		return "", fmt.Errorf("put the groups back: %w", err)
 	}
-	return fmt.Sprintf("%d events", n), w.house.start(ctx)
+	return fmt.Sprintf("%d events", n), w.house.Start(ctx)
 }
 
 // moment is the length of a trouble: half a second to three.

@@ -10,6 +10,7 @@ import (
 
 	"marimba/events"
 	"marimba/scripts/marimba/cast"
+	"marimba/scripts/marimba/house"
 )
 
 // The contests that the load votes in: one without limits, in which each distinct
@@ -65,7 +66,7 @@ func (l *load) rows(n int) (open, limits []cast.Row) {
 
 // run casts the votes of one round, for as long as the rate makes it last, while
 // trouble is made. It returns when each is answered.
-func (l *load) run(ctx context.Context, at addresses, length time.Duration) error {
+func (l *load) run(ctx context.Context, at house.Addresses, length time.Duration) error {
 	open, limits := l.rows(int(float64(l.rate) * length.Seconds()))
 	again := open[:int(float64(len(open))*sentTwice)]
 	third := len(open) / 3
@@ -102,7 +103,7 @@ func (l *load) run(ctx context.Context, at addresses, length time.Duration) erro
 	return err
 }
 
-func doorOf(at addresses, via string) (cast.Door, error) {
+func doorOf(at house.Addresses, via string) (cast.Door, error) {
 	if via == "http" {
 		return cast.HTTP(at.HTTP, "en", false)
 	}

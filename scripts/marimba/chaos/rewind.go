@@ -11,6 +11,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"marimba/events"
+	"marimba/scripts/marimba/house"
 )
 
 // rewound is how many events of each partition are delivered again, at most.
@@ -34,7 +35,7 @@ func rewind(ctx context.Context, broker string) (int64, error) {
 		if len(route.Reads) == 0 {
 			continue
 		}
-		group := groupOf(route)
+		group := house.GroupOf(route)
 		committed, err := admin.FetchOffsets(ctx, group)
 		if err != nil {
 			return 0, err
@@ -65,37 +66,4 @@ func whenLeft(ctx context.Context, commit func() error) error {
 		return struct{}{}, err
 	}, backoff.WithBackOff(backoff.NewConstantBackOff(500*time.Millisecond)), backoff.WithMaxElapsedTime(leaveTimeout))
 	return err
-}
-
-func groupOf(r events.Route) string { return "marimba-" + r.Function }
-
-// behind returns how many events the sources have yet to deliver.
-func behind(ctx context.Context, broker string) (int64, error) {
-	client, err := kgo.NewClient(kgo.SeedBrokers(broker))
-	if err != nil {
-		return 0, err
-	}
-	defer client.Close()
-	admin := kadm.NewClient(client)
-	var left int64
-	for _, route := range events.Routes {
-		for _, topic := range route.Reads {
-			ends, err := admin.ListEndOffsets(ctx, string(topic))
-			if err != nil {
-				return 0, err
-			}
-			done, err := admin.FetchOffsets(ctx, groupOf(route))
-			if err != nil {
-				return 0, err
-			}
-			ends.Each(func(end kadm.ListedOffset) {
-				at := int64(0)
-				if o, ok := done.Lookup(end.Topic, end.Partition); ok {
-					at = max(0, o.At)
-				}
-				left += max(0, end.Offset-at)
-			})
-		}
-	}
-	return left, nil
 }

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+
+	"marimba/scripts/marimba/house"
 )
 
 // round is what came of one round.
@@ -72,7 +74,7 @@ func (s *suite) round(ctx context.Context, w *world, votes *load, n int, t troub
 	casting, cancel := context.WithTimeout(ctx, castTimeout)
 	defer cancel()
 	begin := time.Duration(w.dice.Int64N(int64(s.length / 2)))
-	at := w.house.at
+	at := w.house.At
 	both, casting := errgroup.WithContext(casting)
 	both.Go(func() error { return votes.run(casting, at, s.length) })
 	both.Go(func() (err error) {
@@ -90,22 +92,22 @@ func (s *suite) round(ctx context.Context, w *world, votes *load, n int, t troub
 		return r, fmt.Errorf("round %d, %s: %w", n, t.name, err)
 	}
 	r.Seconds = time.Since(cast).Seconds()
-	counted := a.counted(openContest)
+	counted := a.Counted(openContest)
 	r.Lost, r.Double = max(0, votes.distinct-counted), max(0, counted-votes.distinct)
 	r.Balanced = a.Agree && a.InFlight == 0 && r.Lost == 0 && r.Double == 0
 	if !r.Balanced {
-		r.Fault = a.says(votes.distinct)
+		r.Fault = says(a, votes.distinct)
 	}
 	return r, ctx.Err()
 }
 
 // says what an audit found wrong.
-func (a audited) says(distinct int64) string {
+func says(a house.Audited, distinct int64) string {
 	var errs []error
 	if a.InFlight > 0 {
 		errs = append(errs, fmt.Errorf("%d votes are still on their way", a.InFlight))
 	}
-	if counted := a.counted(openContest); counted != distinct {
+	if counted := a.Counted(openContest); counted != distinct {
 		errs = append(errs, fmt.Errorf("%d votes are counted of %d", counted, distinct))
 	}
 	for _, f := range a.Faults {

@@ -1,9 +1,9 @@
 //go:build unix && !linux
 
-package main
+package house
 
 import "syscall"
 
 // dieWithParent has nothing to do where the kernel cannot. Without /proc no
-// function is found to be killed either: the suite is for Linux.
+// process is found to be killed or measured either: who needs that needs Linux.
 func dieWithParent(*syscall.SysProcAttr) {}

@@ -1,4 +1,4 @@
-package main
+package house
 
 import (
 	"bytes"
@@ -18,8 +18,8 @@ const (
 	auditEvery    = 500 * time.Millisecond
 )
 
-// audited is what `books audit` says, as far as it matters here.
-type audited struct {
+// Audited is what `books audit` says, as far as it matters here.
+type Audited struct {
 	Agree    bool  `json:"agree"`
 	InFlight int64 `json:"in_flight"`
 	Contests []struct {
@@ -39,8 +39,8 @@ type audited struct {
 	} `json:"faults"`
 }
 
-// counted returns the counted votes of a contest.
-func (a audited) counted(contest string) int64 {
+// Counted returns the counted votes of a contest.
+func (a Audited) Counted(contest string) int64 {
 	for _, c := range a.Contests {
 		if c.Contest == contest {
 			return c.Total.Counted
@@ -49,19 +49,19 @@ func (a audited) counted(contest string) int64 {
 	return 0
 }
 
-// settle waits until the sources have delivered all, and then audits until nothing
+// Settle waits until the sources have delivered all, and then audits until nothing
 // is on its way and all agree, and returns the last audit. An error is of the audit
 // itself; whether the books balance is in it. It does not audit before: an audit
 // reads the whole log, from a store that others are waiting for.
-func (w *world) settle(ctx context.Context) (audited, error) {
+func Settle(ctx context.Context, bin string, env []string, broker string) (Audited, error) {
 	ctx, cancel := context.WithTimeout(ctx, settleTimeout)
 	defer cancel()
-	var last audited
+	var last Audited
 	for {
-		left, err := behind(ctx, w.kafka.Address)
+		left, err := Behind(ctx, broker)
 		if err == nil && left == 0 {
-			var a audited
-			if a, err = w.audit(ctx); err == nil {
+			var a Audited
+			if a, err = Audit(ctx, bin, env); err == nil {
 				last = a
 				if a.Agree && a.InFlight == 0 {
 					return a, nil
@@ -82,17 +82,18 @@ func (w *world) settle(ctx context.Context) (audited, error) {
 	}
 }
 
-func (w *world) audit(ctx context.Context) (audited, error) {
-	cmd := exec.CommandContext(ctx, filepath.Join(w.house.bin, "books"), "audit")
+// Audit audits once. That the books do not agree is in what it returns.
+func Audit(ctx context.Context, bin string, env []string) (Audited, error) {
+	cmd := exec.CommandContext(ctx, filepath.Join(bin, "books"), "audit")
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	cmd.WaitDelay = 5 * time.Second
-	cmd.Env = w.environment()
+	cmd.Env = env
 	var out, fault bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &fault
 	err := cmd.Run()
-	var a audited
+	var a Audited
 	if broken := json.Unmarshal(out.Bytes(), &a); broken != nil {
-		return audited{}, fmt.Errorf("audit: %w: %s", errors.Join(err, broken), bytes.TrimSpace(fault.Bytes()))
+		return Audited{}, fmt.Errorf("audit: %w: %s", errors.Join(err, broken), bytes.TrimSpace(fault.Bytes()))
 	}
 	return a, nil // that the books do not agree is in the audit
 }
