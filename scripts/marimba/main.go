@@ -43,14 +43,14 @@ func run(args []string) error {
 	}
 	env := append(os.Environ(), "MARIMBA_HOME="+home)
 	program := "cli"
-	if command(args) == "chaos" {
-		program = "chaos"
+	if name := command(args); name == "chaos" || name == "bench" {
+		program = name
 	}
 	return become(filepath.Join(bin, program), append([]string{"marimba"}, args...), env)
 }
 
 // names are the commands that need more than the command proper.
-var names = []string{"up", "demo", "chaos", "audit", "recount", "replay", "close"}
+var names = []string{"up", "demo", "chaos", "bench", "audit", "recount", "replay", "close"}
 
 // command returns the first of the arguments that is the name of such a command.
 // Flags may stand before it, and their values are not told from names here: at
@@ -100,8 +100,8 @@ func needed(args []string) []target {
 		return []target{house, store}
 	case "audit", "recount", "replay", "close":
 		return []target{{".", []string{"./functions/internal/books", "./scripts/marimba/cli"}}}
-	case "chaos":
-		house.packages = append(house.packages, "./scripts/marimba/chaos")
+	case "chaos", "bench":
+		house.packages = append(house.packages, "./scripts/marimba/"+command(args))
 		return []target{house, store}
 	}
 	return []target{cli}
