@@ -125,6 +125,7 @@ func (r *results) table() []route {
 		{"GET /vota/{contest}", r.showBallot, false},
 		{"GET /tablero/{contest}", r.showBoardPage, false},
 		{"GET /bitacora", r.showLogPage, false},
+		{"GET /bitacora/{receipt}", r.showLogPage, false},
 		{"GET /libros", r.showBooksPage, false},
 		{"GET /recibo", r.showReceiptPage, false},
 		{"GET /recibo/{receipt}", r.showReceiptPage, false},

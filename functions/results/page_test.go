@@ -45,6 +45,7 @@ func TestPages(t *testing.T) {
 		"/vota/default":                {`<input id="plain-name" name="name"`, `max="1"`},
 		"/tablero/rock":                {"Tablero · Roca", `<th scope="row">Trébol</th><td>3</td><td>36</td>`},
 		"/bitacora":                    {"Bitácora"},
+		"/bitacora/r.0":                {"Bitácora"},
 		"/libros":                      {"Libros"},
 		"/recibo":                      {"¿Contó mi voto?", `action="/recibo"`},
 		"/recibo/r.0":                  {"Contado", "Trébol"},

@@ -13,7 +13,7 @@ const files = process.argv.length > 2
 const house = await startHouse(join(here, 'contests'))
 const tests = spawn(process.execPath, ['--test', '--test-concurrency=1', '--test-reporter=spec', ...files], {
   stdio: 'inherit',
-  env: { ...process.env, MARIMBA_TEST_RESULTS: house.results, MARIMBA_TEST_DOOR: house.http, MARIMBA_TEST_TOKEN: house.token },
+  env: { ...process.env, MARIMBA_TEST_RESULTS: house.results, MARIMBA_TEST_DOOR: house.http, MARIMBA_TEST_TOKEN: house.token, MARIMBA_TEST_KAFKA: house.kafka },
 })
 const status = await new Promise(resolve => tests.once('exit', code => resolve(code ?? 1)))
 await house.stop()
