@@ -2,7 +2,7 @@
 import { VariableHide, VariableRefresh, VariableSort } from '@grafana/schema';
 import type { VariableModel } from '@grafana/schema';
 import { dashboard } from './dashboard';
-import { bars, figure, lines, named, shares, without } from './panel';
+import { bars, figure, lines, named, numbers, shares, without } from './panel';
 import { leading, over, redis, standings, states } from './query';
 
 const of = 'contest="$contest"';
@@ -30,6 +30,9 @@ const ends = [
   named('replaced', 'Reemplazados', 'purple'),
 ];
 
+// Redis keeps numbers as text.
+const counted = numbers('counted', 'duplicate', 'over_limit', 'refused', 'replaced');
+
 export const contest = dashboard(
   {
     uid: 'marimba-contest',
@@ -45,7 +48,7 @@ export const contest = dashboard(
           title: 'Votos en el tablero', width: 4, unit: 'locale', none: '0',
           description: 'Counted votes, less those that a later vote of the same voter replaced.',
           ask: [states()],
-          transform: [{
+          transform: [counted, {
             id: 'calculateField',
             options: {
               mode: 'binary', alias: 'Votos', replaceFields: true,
@@ -70,6 +73,7 @@ export const contest = dashboard(
           title: 'Cómo terminaron los votos', width: 11, unit: 'locale', none: '0', fields: ends,
           description: 'Every vote that a door took ends in exactly one of these states. Replaced ones are among the counted. Dead votes are in the dashboard Pipeline.',
           ask: [states()],
+          transform: [counted],
         }),
       ],
     },

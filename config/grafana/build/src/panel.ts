@@ -181,3 +181,8 @@ export function named(field: string, name: string, colour: string): Overrides[nu
 export function without(...fields: string[]): DataTransformerConfig {
   return { id: 'organize', options: { excludeByName: Object.fromEntries(fields.map((f) => [f, true])), indexByName: {}, renameByName: {} } };
 }
+
+/** Takes the values of fields for numbers, whatever the data source says they are. */
+export function numbers(...fields: string[]): DataTransformerConfig {
+  return { id: 'convertFieldType', options: { fields: {}, conversions: fields.map((f) => ({ targetField: f, destinationType: 'number' })) } };
+}
