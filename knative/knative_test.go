@@ -1,9 +1,11 @@
 package knative
 
 import (
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"testing"
 
@@ -140,4 +142,40 @@ func TestNothingElseIsPublic(t *testing.T) {
 			}
 		}
 	})
+}
+
+// With components/functions base is the functions and what they read, and nothing
+// of what they stand on.
+func TestFunctionsAlone(t *testing.T) {
+	here, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	own := t.TempDir()
+	to := func(folder string) string {
+		path, err := filepath.Rel(own, filepath.Join(here, folder))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	text := fmt.Sprintf("resources: [%s]\ncomponents: [%s]\n", to("base"), to("components/functions"))
+	if err := os.WriteFile(filepath.Join(own, "kustomization.yaml"), []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	m := render(t, own)
+	want := []string{"ServiceAccount functions", "ConfigMap contests", "ConfigMap marimba", "Namespace marimba"}
+	for _, r := range events.Routes {
+		want = append(want, "Service "+r.Function)
+	}
+	var got []string
+	for _, o := range m.objects {
+		kind := reflect.TypeOf(o).Elem().Name()
+		got = append(got, kind+" "+o.GetName())
+	}
+	slices.Sort(got)
+	slices.Sort(want)
+	if !slices.Equal(got, want) || len(m.services) != len(events.Routes) {
+		t.Errorf("there is %v\nwant %v", got, want)
+	}
 }
