@@ -44,8 +44,11 @@ const (
 	refusedBand = "Bohemia Suburbana"
 )
 
-// theirTrace is a trace that a client began.
-const theirTrace = "4bf92f3577b34da6a3ce929d0e0e4736"
+// Traces that clients began: of a vote by HTTP, and of one that goes by way of gRPC.
+const (
+	theirTrace = "4bf92f3577b34da6a3ce929d0e0e4736"
+	innerTrace = "80f198ee56343ba864fe8b2a57d3eff7"
+)
 
 // collector keeps the spans that the functions tell.
 type collector struct {
@@ -241,6 +244,12 @@ func TestTold(t *testing.T) {
 			t.Errorf("the trace has no span %q: %v", want, spans)
 		}
 	}
+	spans = traces.in(innerTrace)
+	for _, want := range []string{"ingress-http: POST /grpc", "ingress-grpc: /marimba.v1.Votes/Cast", "ingress-grpc: cast box", "tally: count"} {
+		if !slices.Contains(spans, want) {
+			t.Errorf("the trace by way of gRPC has no span %q: %v", want, spans)
+		}
+	}
 	example := regexp.MustCompile(`marimba_cast_to_counted_seconds_bucket\{[^}]*\} \S+ # \{trace_id="([0-9a-f]{32})"\}`).FindStringSubmatch(examples)
 	if len(example) == 0 || !slices.Contains(traces.in(example[1]), "tally: count") {
 		t.Errorf("no trace is an example of how long the way takes: %v", example)
@@ -300,8 +309,9 @@ func castAll(t *testing.T, h *house) string {
 	if err := json.Unmarshal(said, &receipt); err != nil || status != http.StatusAccepted {
 		t.Fatalf("%d %s", status, said)
 	}
+	inner := map[string]string{"Traceparent": "00-" + innerTrace + "-00f067aa0ba902b7-01"}
 	for path, want := range map[string]int{"/grpc": 202, "/v1/contests/made-up/votes": 404} {
-		if status, said := post(path, nil, text); status != want {
+		if status, said := post(path, inner, text); status != want {
 			t.Errorf("%s: %d %s", path, status, said)
 		}
 	}
