@@ -115,12 +115,6 @@ func render(t *testing.T, folder string) *manifests {
 	return m
 }
 
-// read renders base.
-func read(t *testing.T) *manifests {
-	t.Helper()
-	return render(t, "base")
-}
-
 // each runs a test on every folder that somebody applies.
 func each(t *testing.T, test func(t *testing.T, m *manifests)) {
 	for _, folder := range rendered {
