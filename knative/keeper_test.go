@@ -21,9 +21,14 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+	appsv1 "k8s.io/api/apps/v1"
 )
 
-const redisPassword = "0123456789abcdefghijklmnopqrstuv"
+const (
+	redisPassword   = "0123456789abcdefghijklmnopqrstuv"
+	grafanaPassword = "vutsrqponmlkjihgfedcba9876543210"
+	redisDomain     = ".redis.marimba.svc.cluster.local"
+)
 
 // member is a redis-server with the settings that overlay production gives it.
 type member struct {
@@ -40,6 +45,7 @@ type fleet struct {
 	dir     string // certificate, hosts, and a folder for each member
 	members []*member
 	trusted *x509.CertPool
+	prepare string // what the init container runs
 }
 
 // start runs a member by server.conf, as its pod does; only paths, address and
@@ -51,7 +57,12 @@ func (f *fleet) start(m *member) {
 		f.t.Fatal(err)
 	}
 	auth, overlay := filepath.Join(m.dir, "auth.conf"), filepath.Join(m.dir, "overlay.conf")
-	write(f.t, auth, fmt.Sprintf("requirepass %q\nmasterauth %[1]q\ncluster-announce-ip %s\ncluster-announce-hostname %s\n", redisPassword, m.ip, m.name))
+	host, _, _ := strings.Cut(m.name, ".")
+	prepare := exec.Command("sh", "-euc", "hostname() { echo "+host+"; }\n"+strings.ReplaceAll(f.prepare, "/run/redis/auth.conf", auth))
+	prepare.Env = []string{"PATH=" + os.Getenv("PATH"), "POD_IP=" + m.ip, "REDIS_PASSWORD=" + redisPassword, "GRAFANA_PASSWORD=" + grafanaPassword}
+	if out, err := prepare.CombinedOutput(); err != nil {
+		f.t.Fatalf("prepare: %v\n%s", err, out)
+	}
 	write(f.t, overlay, replaced(f.t, "overlays/production/redis.conf",
 		"tls-port 6379", "tls-port "+strconv.Itoa(m.port), "cluster-node-timeout 5000", "cluster-node-timeout 1000",
 		"/etc/redis/tls", f.dir, "/etc/redis/ca/ca.crt", filepath.Join(f.dir, "tls.crt")))
@@ -79,23 +90,24 @@ func (f *fleet) name() {
 	write(f.t, filepath.Join(f.dir, "hosts"), hosts.String())
 }
 
-// client speaks to the cluster as the functions do: by TLS, with the password, and
+// client speaks to the cluster as the functions do: by TLS, with a password, and
 // with one name for all members' certificates.
-func (f *fleet) client() *redis.ClusterClient {
+func (f *fleet) client(user, password string) *redis.ClusterClient {
 	return redis.NewClusterClient(&redis.ClusterOptions{
-		Addrs: []string{f.members[0].address(), f.members[1].address(), f.members[2].address()}, Protocol: 2, Password: redisPassword,
+		Addrs:    []string{f.members[0].address(), f.members[1].address(), f.members[2].address()},
+		Protocol: 2, Username: user, Password: password,
 		Dialer: func(ctx context.Context, network, address string) (net.Conn, error) {
 			for _, m := range f.members {
 				address = strings.Replace(address, m.name, m.ip, 1)
 			}
-			return (&tls.Dialer{Config: &tls.Config{RootCAs: f.trusted, ServerName: "redis-0.redis.test"}}).DialContext(ctx, network, address)
+			return (&tls.Dialer{Config: &tls.Config{RootCAs: f.trusted, ServerName: "redis-0" + redisDomain}}).DialContext(ctx, network, address)
 		},
 	})
 }
 
 // holds tells whether the cluster has all that the test put in.
 func (f *fleet) holds() error {
-	client := f.client()
+	client := f.client("", redisPassword)
 	defer client.Close()
 	for i := range 30 {
 		if got, err := client.Get(context.Background(), fmt.Sprint("key-", i)).Int(); err != nil || got != i {
@@ -114,10 +126,10 @@ func TestKeeper(t *testing.T) {
 		}
 		t.Skip("redis-server is not installed")
 	}
-	f := &fleet{t: t, dir: t.TempDir()}
+	f := &fleet{t: t, dir: t.TempDir(), prepare: named[appsv1.StatefulSet](t, render(t, "overlays/production"), "redis").Spec.Template.Spec.InitContainers[0].Args[0]}
 	f.certify()
 	for i := range 6 {
-		m := &member{name: fmt.Sprintf("redis-%d.redis.test", i), ip: "127.0.0.1", port: busPort(t), dir: filepath.Join(f.dir, strconv.Itoa(i))}
+		m := &member{name: fmt.Sprintf("redis-%d"+redisDomain, i), ip: "127.0.0.1", port: busPort(t), dir: filepath.Join(f.dir, strconv.Itoa(i))}
 		if err := os.Mkdir(m.dir, 0o700); err != nil {
 			t.Fatal(err)
 		}
@@ -129,7 +141,7 @@ func TestKeeper(t *testing.T) {
 	said := f.keep()
 
 	await(t, said, `{"msg":"the cluster is whole"}`)
-	client := f.client()
+	client := f.client("", redisPassword)
 	for i := range 30 {
 		if err := client.Set(t.Context(), fmt.Sprint("key-", i), i, 0).Err(); err != nil {
 			t.Fatal(err)
@@ -138,6 +150,7 @@ func TestKeeper(t *testing.T) {
 	if err := client.ForEachMaster(t.Context(), replicated); err != nil {
 		t.Fatal(err)
 	}
+	f.looks(client)
 	client.Close()
 
 	lost := f.members[0]
@@ -168,6 +181,24 @@ func TestKeeper(t *testing.T) {
 	await(t, said, `{"msg":"the cluster is whole"}`)
 	if err := f.holds(); err != nil {
 		t.Errorf("after all had other addresses: %v", err)
+	}
+}
+
+// looks holds what Grafana's user may: look at the counts, and nothing else.
+func (f *fleet) looks(client *redis.ClusterClient) {
+	f.t.Helper()
+	if err := client.HSet(f.t.Context(), "marimba:{rock:0}:chart", "album", 7).Err(); err != nil {
+		f.t.Fatal(err)
+	}
+	grafana := f.client("grafana", grafanaPassword)
+	defer grafana.Close()
+	if got, err := grafana.HGetAll(f.t.Context(), "marimba:{rock:0}:chart").Result(); err != nil || got["album"] != "7" {
+		f.t.Errorf("Grafana sees %v, %v", got, err)
+	}
+	for _, command := range [][]any{{"HSET", "marimba:{rock:0}:chart", "album", 8}, {"GET", "key-0"}, {"KEYS", "*"}, {"FLUSHALL"}, {"CONFIG", "GET", "requirepass"}} {
+		if err := grafana.Do(f.t.Context(), command...).Err(); !redis.HasErrorPrefix(err, "NOPERM") {
+			f.t.Errorf("Grafana asks %v: %v", command, err)
+		}
 	}
 }
 
@@ -265,7 +296,7 @@ func (f *fleet) certify() {
 	}
 	template := &x509.Certificate{
 		SerialNumber: big.NewInt(1), NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
-		DNSNames: []string{"*.redis.test"}, IsCA: true, BasicConstraintsValid: true,
+		DNSNames: []string{"*" + redisDomain}, IsCA: true, BasicConstraintsValid: true,
 		KeyUsage:    x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign,
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
 	}

@@ -25,19 +25,19 @@ say() { printf '{"msg":"%s"}\n' "$1"; }
 
 # round looks once. It fails if the cluster is not yet as it should be.
 round() {
-  anchor='' fresh=0 there=0 all=0 addresses=''
+  anchor='' most=0 there=0 all=0 addresses=''
   for member in $MEMBERS; do
     all=$((all + 1))
     here=$(address "$member") || continue
-    case $(field "$here" cluster_slots_assigned) in
-      '') continue ;; # it does not answer
-      0) fresh=$((fresh + 1)) ;;
-      *) anchor=${anchor:-$here} ;;
-    esac
+    slots=$(field "$here" cluster_slots_assigned)
+    [ -n "$slots" ] || continue # it does not answer
     there=$((there + 1)) addresses="$addresses $here"
+    if [ "$slots" -gt "$most" ]; then # the one that knows the most
+      anchor=$here most=$slots
+    fi
   done
   if [ -z "$anchor" ]; then
-    [ "$fresh" -eq "$all" ] || return 1 # one that is away may be the one that knows
+    [ "$there" -eq "$all" ] || return 1 # one that is away may be the one that knows
     say "making the cluster"
     # shellcheck disable=SC2086
     redis-cli --tls --cacert "$CA" --cluster create $addresses --cluster-replicas "$REPLICAS" --cluster-yes >/dev/null
@@ -53,19 +53,21 @@ round() {
     fi
   done
   [ "$whole" -eq 0 ] || return 1
-  # All members are there, so one that has no address is gone with its disk. While it was away for less than the node timeout
-  # nobody calls it failed: its replica is told to take its place.
-  gone=$(echo "$known" | awk '$3 ~ /noaddr/ {print $1}')
+  # All that answer know each other, so a master that has no address is gone with its disk. Was it away for less than the node
+  # timeout, nobody calls it failed: its replica is told to take its place.
   for here in $addresses; do
-    master=$(cli "$here" cluster nodes | awk '$3 ~ /myself/ && $3 ~ /slave/ {print $4}')
-    if [ -n "$master" ] && echo "$gone" | grep -qx -e "$master"; then
+    lost=$(cli "$here" cluster nodes | awk '
+      $3 ~ /myself/ {master = $4}
+      $3 ~ /noaddr/ {gone[$1]}
+      END {if (master in gone) print master}')
+    if [ -n "$lost" ]; then
       say "$here takes the place of its master"
       cli "$here" cluster failover force >/dev/null
       return 1
     fi
   done
-  for id in $gone; do
-    for here in $addresses; do
+  for here in $addresses; do # what is gone and has no slots is forgotten
+    for id in $(cli "$here" cluster nodes | awk '$3 ~ /noaddr/ && NF == 8 {print $1}'); do
       cli "$here" cluster forget "$id" >/dev/null
     done
   done
