@@ -1,11 +1,13 @@
-// Command generate writes the Go code of the .proto files beside them. With
-// -check it writes nothing and fails if the code there is not what it would
-// write. It needs Go only: no protoc, no buf.
+// Command generate writes the Go code of the .proto files beside them, and their
+// descriptors for who speaks them in Python (scripts/load). With -check it writes
+// nothing and fails if what is there is not what it would write. It needs Go only:
+// no protoc, no buf.
 package main
 
 import (
 	"bytes"
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"io/fs"
@@ -28,6 +30,9 @@ var plugins = []string{
 	"google.golang.org/protobuf/cmd/protoc-gen-go@v1.36.12",
 	"google.golang.org/grpc/cmd/protoc-gen-go-grpc@v1.6.2",
 }
+
+// described is the file of descriptors, from the folder proto.
+const described = "../scripts/load/marimba.binpb"
 
 func main() {
 	check := flag.Bool("check", false, "fail if the generated code is stale; write nothing")
@@ -63,7 +68,34 @@ func run(check bool) error {
 			}
 		}
 	}
-	return nil
+	return writeDescriptors(request, check)
+}
+
+// writeDescriptors writes all descriptors, what is imported first, without their
+// comments. Fresh is what says the same: no order of bytes is promised.
+func writeDescriptors(request *pluginpb.CodeGeneratorRequest, check bool) error {
+	set := new(descriptorpb.FileDescriptorSet)
+	for _, f := range request.GetProtoFile() {
+		bare := proto.CloneOf(f)
+		bare.SourceCodeInfo = nil
+		set.File = append(set.File, bare)
+	}
+	if check {
+		have := new(descriptorpb.FileDescriptorSet)
+		text, err := os.ReadFile(described)
+		if err == nil {
+			err = proto.Unmarshal(text, have)
+		}
+		if err != nil || !proto.Equal(have, set) {
+			return errors.New("scripts/load/marimba.binpb is stale: run go generate ./proto")
+		}
+		return nil
+	}
+	text, err := proto.MarshalOptions{Deterministic: true}.Marshal(set)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(described, text, 0o644)
 }
 
 // compile returns the request for a plugin: all .proto files below root, with
