@@ -156,8 +156,11 @@ func (a *asked) write(r report) error {
 	if err != nil {
 		return err
 	}
+	sections, err := r.sections()
+	if err != nil {
+		return err
+	}
 	if a.out != "" {
-		sections := r.sections()
 		var html bytes.Buffer
 		text, err := json.MarshalIndent(r, "", "  ")
 		if err == nil {
@@ -181,7 +184,7 @@ func (a *asked) write(r report) error {
 	case a.json:
 		return json.NewEncoder(os.Stdout).Encode(r)
 	case a.out == "":
-		_, err = fmt.Print(markdown(append(r.sections(), answer...)))
+		_, err = fmt.Print(markdown(append(sections, answer...)))
 	}
 	return err
 }

@@ -21,7 +21,7 @@ const (
 
 var (
 	barColor  = color.RGBA{R: 0x2f, G: 0x6f, B: 0x8f, A: 0xff}
-	lineColor = []color.RGBA{{R: 0x2f, G: 0x6f, B: 0x8f, A: 0xff}, {R: 0xc4, G: 0x56, B: 0x1f, A: 0xff}, {R: 0x5b, G: 0x7f, B: 0x2b, A: 0xff}, {R: 0x7a, G: 0x4f, B: 0x9a, A: 0xff}}
+	lineColor = []color.RGBA{{R: 0x2f, G: 0x6f, B: 0x8f, A: 0xff}, {R: 0xc4, G: 0x56, B: 0x1f, A: 0xff}, {R: 0x5b, G: 0x7f, B: 0x2b, A: 0xff}, {R: 0x7a, G: 0x4f, B: 0x9a, A: 0xff}, {R: 0x8a, G: 0x8a, B: 0x8a, A: 0xff}}
 )
 
 // speedPlot shows a figure of steps as bars with their confidence intervals. The
@@ -75,6 +75,50 @@ func (b intervals) Plot(c draw.Canvas, p *plot.Plot) {
 			c.StrokeLine2(line, from, y(one.at), x(one.figure.Mean+one.figure.Half), y(one.at))
 		}
 	}
+}
+
+// tailPlot shows the latencies of steps by percentile, each nine of it as wide as the
+// one before.
+func (r report) tailPlot(ground string, steps []string, says string, of func(measured) []byte) (plotted, error) {
+	p := plot.New()
+	p.X.Label.Text, p.Y.Label.Text = "percentile of requests", "ms"
+	p.X.Min, p.X.Max = 0, 3
+	p.X.Tick.Marker = plot.ConstantTicks{{Value: 0, Label: "0"}, {Value: math.Log10(2), Label: "50"}, {Value: 1, Label: "90"}, {Value: 2, Label: "99"}, {Value: 3, Label: "99.9"}}
+	p.Y.Scale, p.Y.Tick.Marker = plot.LogScale{}, plot.LogTicks{Prec: -1}
+	p.Legend.Top, p.Legend.Left = true, true
+	p.Add(plotter.NewGrid())
+	drawn := false
+	for i, step := range steps {
+		var all [][]byte
+		for _, m := range r.Rounds {
+			if m.Ground == ground && m.Step == step {
+				all = append(all, of(m))
+			}
+		}
+		h, err := merged(all...)
+		if err != nil {
+			return plotted{}, err
+		}
+		if h.TotalCount() == 0 {
+			continue
+		}
+		var points plotter.XYs
+		for x := 0.0; x <= 3; x += 0.05 {
+			points = append(points, plotter.XY{X: x, Y: max(0.01, float64(h.ValueAtQuantile(100*(1-math.Pow(10, -x))))/1000)})
+		}
+		line, err := plotter.NewLine(points)
+		if err != nil {
+			return plotted{}, err
+		}
+		line.Color, line.Width = lineColor[i%len(lineColor)], vg.Points(2)
+		p.Add(line)
+		p.Legend.Add(step, line)
+		drawn = true
+	}
+	if !drawn {
+		return plotted{Says: says}, nil
+	}
+	return plotted{says, svg(p, 9*vg.Centimeter)}, nil
 }
 
 // flatPlot shows costs as the votes grow, each as a multiple of its first.

@@ -83,7 +83,11 @@ func golden(t *testing.T, name string, got []byte) {
 // The report and the answer say of the same rounds what they said before.
 func TestReportGolden(t *testing.T) {
 	r := sample(t)
-	golden(t, "report.md", []byte(markdown(r.sections())))
+	sections, err := r.sections()
+	if err != nil {
+		t.Fatal(err)
+	}
+	golden(t, "report.md", []byte(markdown(sections)))
 	answer, err := r.answer()
 	if err != nil {
 		t.Fatal(err)
@@ -97,11 +101,15 @@ func TestPage(t *testing.T) {
 	r := sample(t)
 	r.Command = "bench <script>"
 	var out bytes.Buffer
-	if err := page(&out, r.sections()); err != nil {
+	sections, err := r.sections()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := page(&out, sections); err != nil {
 		t.Fatal(err)
 	}
 	text := out.String()
-	if n := strings.Count(text, "<svg"); n < 4 {
+	if n := strings.Count(text, "<svg"); n < 5 {
 		t.Errorf("%d plots", n)
 	}
 	for _, not := range []string{"<script", "src=", "@import", "<link", "url("} {

@@ -25,18 +25,47 @@ type plotted struct {
 }
 
 // sections are those of the report.
-func (r report) sections() []section {
+func (r report) sections() ([]section, error) {
 	out := []section{r.opening(), r.targetSection()}
 	for _, ground := range r.grounds() {
 		if ground == onFlat {
 			continue
 		}
-		out = append(out, r.groundSection(ground), r.costSection(ground))
+		speed := r.groundSection(ground)
+		tails, err := r.tails(ground)
+		if err != nil {
+			return nil, fmt.Errorf("latencies of %s: %w", ground, err)
+		}
+		speed.Plots = append(speed.Plots, tails...)
+		out = append(out, speed, r.costSection(ground))
 	}
 	if len(r.Flat) > 0 {
 		out = append(out, r.flatSection())
 	}
-	return append(out, r.bookSection(), r.howSection())
+	return append(out, r.bookSection(), r.howSection()), nil
+}
+
+// tails are the plots of latencies that a ground has: up to Kafka in closed loops,
+// the whole way in open ones, where nothing that was late is left out.
+func (r report) tails(ground string) ([]plotted, error) {
+	durable := func(m measured) []byte { return m.Durable }
+	switch ground {
+	case onDoors:
+		one, err := r.tailPlot(ground, single, "latency to durable, closed loop", durable)
+		return []plotted{one}, err
+	case onWhole:
+		var open []string
+		for _, path := range single {
+			open = append(open, path+" open")
+		}
+		one, err := r.tailPlot(ground, open, "latency to durable, open loop, from when a vote was due", durable)
+		if err != nil {
+			return nil, err
+		}
+		two, err := r.tailPlot(ground, open, "latency to counted, open loop, from when a vote was due", func(m measured) []byte { return m.Counted })
+		return []plotted{one, two}, err
+	}
+	return nil, nil
 }
 
 func (r report) opening() section {

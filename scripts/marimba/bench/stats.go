@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"math"
 
 	"github.com/HdrHistogram/hdrhistogram-go"
@@ -75,11 +76,21 @@ func merged(all ...[]byte) (*hdrhistogram.Histogram, error) {
 		if len(one) == 0 {
 			continue
 		}
-		h, err := hdrhistogram.Decode(one)
+		h, err := unpacked(one)
 		if err != nil {
 			return nil, err
 		}
 		sum.Merge(h)
 	}
 	return sum, nil
+}
+
+// unpacked reads a packed histogram. The library panics over some that are broken.
+func unpacked(text []byte) (h *hdrhistogram.Histogram, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("read a histogram: %v", p)
+		}
+	}()
+	return hdrhistogram.Decode(text)
 }

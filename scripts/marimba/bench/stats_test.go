@@ -43,6 +43,9 @@ func TestMergedHistograms(t *testing.T) {
 	if l.N != 1000 || !near(l.P50, 500) || !near(l.P99, 990) || !near(l.P999, 999) || !near(l.Max, 1000) {
 		t.Errorf("%+v", l)
 	}
+	if _, err := merged([]byte("nonsense")); err == nil {
+		t.Error("nonsense was merged")
+	}
 	record(h, 2*longest)
 	if got := latencyOf(h).Max; !near(got, longest/1000) {
 		t.Errorf("longest: %f", got)
