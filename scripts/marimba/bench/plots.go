@@ -24,6 +24,13 @@ var (
 	lineColor = []color.RGBA{{R: 0x2f, G: 0x6f, B: 0x8f, A: 0xff}, {R: 0xc4, G: 0x56, B: 0x1f, A: 0xff}, {R: 0x5b, G: 0x7f, B: 0x2b, A: 0xff}, {R: 0x7a, G: 0x4f, B: 0x9a, A: 0xff}, {R: 0x8a, G: 0x8a, B: 0x8a, A: 0xff}}
 )
 
+// newPlot is a plot whose texts are as wide as those of the page: browsers draw them
+// in a font of their own, and the plot has to leave room for it.
+func newPlot() *plot.Plot {
+	plot.DefaultFont.Variant = "Sans"
+	return plot.New()
+}
+
 // speedPlot shows a figure of steps as bars with their confidence intervals. The
 // scale is logarithmic: a bulk does a hundred times what one vote a request does.
 func speedPlot(lines []line, says string, of func(line) figure) plotted {
@@ -32,13 +39,13 @@ func speedPlot(lines []line, says string, of func(line) figure) plotted {
 	for i := len(lines) - 1; i >= 0; i-- { // the first is on top
 		if f := of(lines[i]); f.N > 0 && f.Mean > 0 {
 			bars = append(bars, interval{float64(len(names)), f})
-			names = append(names, lines[i].Step)
+			names = append(names, lines[i].Step+"   ") // room for a wider font
 		}
 	}
 	if len(bars) == 0 {
 		return plotted{Says: says}
 	}
-	p := plot.New()
+	p := newPlot()
 	p.X.Label.Text = says
 	p.X.Scale, p.X.Tick.Marker = plot.LogScale{}, plot.LogTicks{Prec: -1}
 	least, most := math.Inf(1), 0.0
@@ -80,10 +87,10 @@ func (b intervals) Plot(c draw.Canvas, p *plot.Plot) {
 // tailPlot shows the latencies of steps by percentile, each nine of it as wide as the
 // one before.
 func (r report) tailPlot(ground string, steps []string, says string, of func(measured) []byte) (plotted, error) {
-	p := plot.New()
+	p := newPlot()
 	p.X.Label.Text, p.Y.Label.Text = "percentile of requests", "ms"
-	p.X.Min, p.X.Max = 0, 3
-	p.X.Tick.Marker = plot.ConstantTicks{{Value: 0, Label: "0"}, {Value: math.Log10(2), Label: "50"}, {Value: 1, Label: "90"}, {Value: 2, Label: "99"}, {Value: 3, Label: "99.9"}}
+	p.X.Min, p.X.Max = 0, 3.1
+	p.X.Tick.Marker = plot.ConstantTicks{{Value: math.Log10(2), Label: "50"}, {Value: 1, Label: "90"}, {Value: 2, Label: "99"}, {Value: 3, Label: "99.9"}}
 	p.Y.Scale, p.Y.Tick.Marker = plot.LogScale{}, plot.LogTicks{Prec: -1}
 	p.Legend.Top, p.Legend.Left = true, true
 	p.Add(plotter.NewGrid())
@@ -103,7 +110,7 @@ func (r report) tailPlot(ground string, steps []string, says string, of func(mea
 			continue
 		}
 		var points plotter.XYs
-		for x := 0.0; x <= 3; x += 0.05 {
+		for x := 0.1; x <= 3; x += 0.05 {
 			points = append(points, plotter.XY{X: x, Y: max(0.01, float64(h.ValueAtQuantile(100*(1-math.Pow(10, -x))))/1000)})
 		}
 		line, err := plotter.NewLine(points)
@@ -124,7 +131,7 @@ func (r report) tailPlot(ground string, steps []string, says string, of func(mea
 // flatPlot shows costs as the votes grow, each as a multiple of its first.
 func flatPlot(rungs []rung) plotted {
 	const says = "cost, times that at the first rung, against votes"
-	p := plot.New()
+	p := newPlot()
 	p.X.Label.Text, p.Y.Label.Text = "votes", "times"
 	p.X.Scale, p.X.Tick.Marker = plot.LogScale{}, plot.LogTicks{Prec: -1}
 	p.Y.Min = 0
