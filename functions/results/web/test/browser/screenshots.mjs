@@ -36,6 +36,8 @@ const pages = {
   }],
   tablero: ['/tablero/rock-gt', page => page.locator('.leads').first().waitFor()],
   recibo: [`/recibo/${receipt}`, page => page.locator('[data-state=counted]').waitFor({ timeout: 60_000 })],
+  bitacora: ['/bitacora?contest=rock-gt', page => page.getByText('Gaby Moreno').first().waitFor()],
+  libros: ['/libros?contest=rock-gt', page => page.getByRole('heading', { level: 2 }).nth(1).waitFor()],
 }
 
 mkdirSync(into, { recursive: true })
