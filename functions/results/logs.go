@@ -121,7 +121,7 @@ func (r *results) filter(q *query) journal.Filter {
 // logPage returns a page. Without a filter and a place to go on from, it is of
 // Redis: it is the one that is polled.
 func (r *results) logPage(ctx context.Context, f journal.Filter, after string, inLog bool, limit int, full bool) (logPage, error) {
-	if !inLog && !full && limit <= counts.MaxNewest && f == (journal.Filter{Contest: f.Contest}) {
+	if !inLog && !full && limit <= counts.MaxNewest && f.All() {
 		return r.newestPage(ctx, f.Contest, limit)
 	}
 	done, err := r.search(ctx)

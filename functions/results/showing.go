@@ -45,8 +45,9 @@ func (r *results) shown(ctx context.Context, from journal.Row, full bool) row {
 	return out
 }
 
-// mayFilter refuses a search that would tell what is withheld by what it finds:
-// one by band. Of a frozen contest it finds what came before.
+// mayFilter keeps a search by band from telling what is withheld by what it
+// finds: one of all contests leaves out those that withhold anything, one of a
+// hidden contest is refused, and one of a frozen contest finds what came before.
 func (r *results) mayFilter(ctx context.Context, f *journal.Filter) error {
 	if f.Band == "" {
 		return nil
@@ -58,7 +59,9 @@ func (r *results) mayFilter(ctx context.Context, f *journal.Filter) error {
 		}
 		switch withheld := r.withheld(ctx, c); {
 		case withheld == "":
-		case withheld == events.Frozen && f.Contest == id:
+		case f.Contest == "":
+			f.Except = append(f.Except, id)
+		case withheld == events.Frozen:
 			if f.To.IsZero() || f.To.After(c.Showing.FrozenFrom) {
 				f.To = c.Showing.FrozenFrom
 			}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -181,7 +182,7 @@ func TestPagesOfTheLog(t *testing.T) {
 	want := journal.Filter{
 		Contest: "rock", Band: "TREBOL", Channel: events.ByGRPC, State: events.OverLimit, From: noon.Add(-time.Hour), To: noon,
 	}
-	if h.mongo.asked != want {
+	if !reflect.DeepEqual(h.mongo.asked, want) {
 		t.Errorf("asked is %+v, want %+v", h.mongo.asked, want)
 	}
 	var seen []string

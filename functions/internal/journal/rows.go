@@ -49,6 +49,12 @@ type Filter struct {
 	State   events.State // dead votes are not in the log: see Dead
 	From    time.Time    // received at or after it
 	To      time.Time    // received before it
+	Except  []string     // contests that are left out where Contest names none
+}
+
+// All reports whether a filter chooses all votes, of one contest or of all.
+func (f Filter) All() bool {
+	return f.Band == "" && f.Channel == "" && f.State == "" && f.From.IsZero() && f.To.IsZero() && len(f.Except) == 0
 }
 
 // MaxPage is the most rows of a page.
@@ -139,6 +145,8 @@ func (f Filter) query(after cursor) bson.D {
 	add := func(key string, value any) { q = append(q, bson.E{Key: key, Value: value}) }
 	if f.Contest != "" {
 		add("contest", f.Contest)
+	} else if len(f.Except) > 0 {
+		add("contest", bson.D{{Key: "$nin", Value: f.Except}})
 	}
 	at := bson.D{}
 	if !f.From.IsZero() {

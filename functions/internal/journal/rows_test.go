@@ -46,6 +46,7 @@ func rowsOf(entries []Entry, f Filter) []Row {
 		for i, v := range slices.Backward(e.Box.Votes) {
 			switch {
 			case f.Contest != "" && f.Contest != e.Box.Contest,
+				slices.Contains(f.Except, e.Box.Contest),
 				f.Channel != "" && f.Channel != e.Box.Channel,
 				f.State != "" && f.State != e.States[i],
 				f.Band != "" && events.Fold(f.Band) != events.Fold(v.Name),
@@ -72,7 +73,7 @@ func TestPages(t *testing.T) {
 		mustAppend(t, j, e)
 	}
 	filters := []Filter{
-		{}, {Contest: "a"}, {Contest: "none"}, {Band: "LA tona"}, {Band: "Malacates Trebol Shop", Contest: "b"},
+		{}, {Contest: "a"}, {Contest: "none"}, {Band: "LA tona"}, {Band: "LA tona", Except: []string{"b", "none"}}, {Band: "Malacates Trebol Shop", Contest: "b"},
 		{Channel: events.ByGRPC}, {State: events.OverLimit}, {From: start.Add(5 * time.Second)},
 		{From: start.Add(5100 * time.Millisecond), To: start.Add(9 * time.Second)},
 		{To: start.Add(700 * time.Millisecond), Contest: "a"},

@@ -271,7 +271,7 @@ export interface paths {
          *     chooses, which needs `admin`. A CSV's names and titles that begin like a formula have an apostrophe in front.
          *
          *     Ids and voters' keys are shown with `admin` only, and so is what a contest's `results` withhold. A search by band needs
-         *     `admin` while it would tell what is hidden; of a frozen contest it finds what came before.
+         *     `admin` while the contest is hidden; of a frozen contest it finds what came before, and of all contests it leaves these out.
          */
         get: operations["searchLogs"];
         put?: never;
