@@ -219,8 +219,8 @@ func (l lag) Collect(to chan<- prometheus.Metric) {
 				at := begins[topic][partition].Offset // a group that has committed nothing begins there
 				if c, ok := done.Lookup(topic, partition); ok && c.Err == nil && c.At >= 0 {
 					at = c.At
-					to <- gauge(committedDesc, at, s.group, topic, number(partition))
 				}
+				to <- gauge(committedDesc, at, s.group, topic, number(partition))
 				to <- gauge(lagDesc, max(0, end.Offset-at), s.group, topic, number(partition))
 			}
 		}
