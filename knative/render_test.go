@@ -61,7 +61,7 @@ var kinds = map[string]func() metav1.Object{
 	"kafka.strimzi.io/v1 KafkaUser":            func() metav1.Object { return new(kafkaUser) },
 }
 
-// built remembers what kustomize made of each folder: text, as tests change objects.
+// built remembers what kustomize made of each folder: JSON, as tests change objects.
 var built sync.Map
 
 // build runs kustomize on a folder.
@@ -74,7 +74,7 @@ func build(t *testing.T, folder string) [][]byte {
 		}
 		var texts [][]byte
 		for _, r := range m.Resources() {
-			text, err := r.AsYAML()
+			text, err := r.MarshalJSON()
 			if err != nil {
 				return nil, err
 			}
@@ -96,7 +96,7 @@ func render(t *testing.T, folder string) *manifests {
 	m := &manifests{folder: folder}
 	for _, text := range build(t, folder) {
 		var head metav1.TypeMeta
-		if err := yaml.Unmarshal(text, &head); err != nil {
+		if err := json.UnmarshalCaseSensitivePreserveInts(text, &head); err != nil {
 			t.Fatalf("%s: %v", folder, err)
 		}
 		made, ok := kinds[head.APIVersion+" "+head.Kind]
@@ -105,7 +105,7 @@ func render(t *testing.T, folder string) *manifests {
 			continue
 		}
 		object := made()
-		if err := decode(text, object); err != nil {
+		if err := decodeJSON(text, object); err != nil {
 			t.Fatalf("%s: %s %s: %v", folder, head.Kind, object.GetName(), err)
 		}
 		m.objects = append(m.objects, object)
@@ -151,7 +151,11 @@ func decode(text []byte, into any) error {
 	if err != nil {
 		return err
 	}
-	faults, err := json.UnmarshalStrict(asJSON, into)
+	return decodeJSON(asJSON, into)
+}
+
+func decodeJSON(text []byte, into any) error {
+	faults, err := json.UnmarshalStrict(text, into)
 	return errors.Join(append(faults, err)...)
 }
 
