@@ -102,14 +102,15 @@ test('a vote is looked for by its receipt and by its id', async () => {
 })
 
 test('a long log is gone through to its end, with few lines in the document', async () => {
-  const rows = Array.from({ length: 450 }, (_, i) => `Larga,Disco ${i},1999,1`).join('\n')
+  const name = `Larga ${process.pid}`
+  const rows = Array.from({ length: 450 }, (_, i) => `${name},Disco ${i},1999,1`).join('\n')
   const answer = await fetch(`${process.env.MARIMBA_TEST_DOOR}/v1/contests/${contest}/votes`, {
     method: 'POST', headers: { 'Content-Type': 'text/csv' }, body: `name,album,year,rank\n${rows}\n`,
   })
   const told = await answer.json()
   assert.equal(answer.status, 202, JSON.stringify(told))
   const { page, check, close } = await visit(browser)
-  const url = `${results}/bitacora?band=larga`
+  const url = `${results}/bitacora?band=${name.toLowerCase()}`
   await page.goto(url)
   const view = page.getByRole('region', { name: 'Votos' })
   await view.waitFor()
@@ -127,7 +128,7 @@ test('a long log is gone through to its end, with few lines in the document', as
     await page.goto(url)
     await view.waitFor()
   }
-  await page.getByRole('link', { name: 'Larga', exact: true }).last().waitFor()
+  await page.getByRole('link', { name, exact: true }).last().waitFor()
   assert.ok(await page.getByRole('row').count() < 80, 'the lines out of sight are in the document')
   check()
   await close()
