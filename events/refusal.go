@@ -73,7 +73,8 @@ var Codes = []Code{
 	FieldMissing, FieldType, FieldUnknown, FieldRepeated, TextNotUTF8, TextTooLong, TextForbidden,
 	YearMalformed, RankMalformed, IDMalformed, NameMalformed, TimeMalformed, ContestDiffers, BandUnknown,
 	AlbumUnknown, AlbumMissing, YearOutOfRange, RankOutOfRange, VoterMissing, TooEarly, TooLate, RuleBroken,
-	RouteUnknown, MethodNotAllowed, ParameterMalformed, TokenRequired, VoteUnknown, NotFinal, Busy, Unavailable,
+	RouteUnknown, MethodNotAllowed, ParameterMalformed, TokenRequired, VoteUnknown, LetterUnknown, NotFinal, Busy,
+	Unavailable,
 }
 
 // Refusal says why something was not taken: a stable code, the field it
