@@ -29,15 +29,13 @@ export default defineNuxtConfig({
   spaLoadingTemplate: false,
   nitro: {
     prerender: { routes: ['/'], crawlLinks: false },
-    compressPublicAssets: false, // ./build does it, always alike
   },
   vite: {
     build: {
       assetsInlineLimit: 0,
       target: 'es2022',
-      // The rules are shared with the rest of the house.
     },
-    server: { fs: { allow: ['../../..'] } },
+    server: { fs: { allow: ['../../..'] } }, // rules.wasm and the messages are the house's
   },
   typescript: { strict: true },
 })
