@@ -19,7 +19,7 @@ import (
 )
 
 // freePort is a port that nobody listens at.
-func freePort(t *testing.T) int {
+func freePort(t testing.TB) int {
 	t.Helper()
 	lis, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
