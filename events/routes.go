@@ -37,6 +37,9 @@ var Routes = []Route{
 	{Function: "results", Public: true},
 }
 
+// GroupOf is the consumer group of a function's source.
+func GroupOf(function string) string { return "marimba-" + function }
+
 // RouteOf returns the route of a function, and whether there is one.
 func RouteOf(function string) (Route, bool) {
 	i := slices.IndexFunc(Routes, func(r Route) bool { return r.Function == function })

@@ -111,7 +111,7 @@ func (f *flights) stage(ctx context.Context, function string, topic events.Topic
 	if err != nil {
 		return flightStage{}, err
 	}
-	committed, err := f.kafka.Committed(ctx, kafka.GroupOf(function), topic)
+	committed, err := f.kafka.Committed(ctx, events.GroupOf(function), topic)
 	if err != nil {
 		return flightStage{}, err
 	}

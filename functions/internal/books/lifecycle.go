@@ -305,7 +305,7 @@ func (c *closing) handled(ctx context.Context, function string, topic events.Top
 				return nil, err
 			}
 		}
-		committed, err := c.topics.Committed(ctx, kafka.GroupOf(function), topic)
+		committed, err := c.topics.Committed(ctx, events.GroupOf(function), topic)
 		if err != nil {
 			if err := c.pauseAfter(ctx, function, err); err != nil {
 				return nil, err
@@ -316,7 +316,7 @@ func (c *closing) handled(ctx context.Context, function string, topic events.Top
 		if len(behind) == 0 {
 			return to, nil
 		}
-		p := progress{Step: function, Topic: topic, Group: kafka.GroupOf(function), Behind: behind}
+		p := progress{Step: function, Topic: topic, Group: events.GroupOf(function), Behind: behind}
 		for _, n := range behind {
 			p.Records += n
 		}

@@ -140,7 +140,7 @@ func (s *stage) commit(function string, topic events.Topic, partition int32, off
 	s.t.Helper()
 	offsets := kadm.Offsets{}
 	offsets.AddOffset(string(topic), partition, offset, -1)
-	if err := s.admin.CommitAllOffsets(s.t.Context(), kafka.GroupOf(function), offsets); err != nil {
+	if err := s.admin.CommitAllOffsets(s.t.Context(), events.GroupOf(function), offsets); err != nil {
 		s.t.Fatal(err)
 	}
 }
@@ -615,7 +615,7 @@ func TestGroupsAreTheManifests(t *testing.T) {
 	}
 	for _, route := range events.Routes {
 		if len(route.Reads) > 0 {
-			want = append(want, kafka.GroupOf(route.Function))
+			want = append(want, events.GroupOf(route.Function))
 		}
 	}
 	slices.Sort(groups)

@@ -172,9 +172,6 @@ func ReachOf(ctx context.Context, admin *kadm.Client, topic events.Topic) (Reach
 	return r, nil
 }
 
-// GroupOf is the consumer group of a function's source.
-func GroupOf(function string) string { return "marimba-" + function }
-
 // Committed returns, by partition, the offset up to which a group has handled all
 // of a topic. Partitions of which it has handled nothing are not in it. A source
 // notes it every few seconds, so it may be behind what was handled.

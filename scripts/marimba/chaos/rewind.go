@@ -11,7 +11,6 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"marimba/events"
-	"marimba/scripts/marimba/house"
 )
 
 // rewound is how many events of each partition are delivered again, at most.
@@ -35,7 +34,7 @@ func rewind(ctx context.Context, broker string) (int64, error) {
 		if len(route.Reads) == 0 {
 			continue
 		}
-		group := house.GroupOf(route)
+		group := events.GroupOf(route.Function)
 		committed, err := admin.FetchOffsets(ctx, group)
 		if err != nil {
 			return 0, err

@@ -9,9 +9,6 @@ import (
 	"marimba/events"
 )
 
-// GroupOf is the consumer group of a function's source.
-func GroupOf(r events.Route) string { return "marimba-" + r.Function }
-
 // Behind returns how many events the sources have yet to deliver.
 func Behind(ctx context.Context, broker string) (int64, error) {
 	client, err := kgo.NewClient(kgo.SeedBrokers(broker))
@@ -27,7 +24,7 @@ func Behind(ctx context.Context, broker string) (int64, error) {
 			if err != nil {
 				return 0, err
 			}
-			done, err := admin.FetchOffsets(ctx, GroupOf(route))
+			done, err := admin.FetchOffsets(ctx, events.GroupOf(route.Function))
 			if err != nil {
 				return 0, err
 			}

@@ -167,7 +167,7 @@ func (s *Sources) Lag(ctx context.Context) (map[string]int64, error) {
 	var groups []string
 	for _, route := range events.Routes {
 		if len(route.Reads) > 0 {
-			group := "marimba-" + route.Function
+			group := events.GroupOf(route.Function)
 			functions[group] = route.Function
 			groups = append(groups, group)
 		}
