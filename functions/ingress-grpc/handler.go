@@ -54,7 +54,7 @@ func (s *votes) cast(ctx context.Context, in *marimbav1.Vote) (*marimbav1.Receip
 	one := []events.Vote{v}
 	receipts, err := s.caster.Cast(ctx, contest, events.ByGRPC, one)
 	if err != nil {
-		tellUnavailable(ctx, err)
+		telemetry.Unavailable(publish.CauseOf(ctx, err))
 		return nil, unavailable(ctx, err, one[0].ID)
 	}
 	return receipt(contest, receipts[0]), nil
@@ -116,7 +116,7 @@ type batch struct {
 func (s *votes) castBatch(ctx context.Context, contest string, b *batch, results []*marimbav1.CastResult) {
 	receipts, err := s.caster.Cast(ctx, contest, events.ByGRPC, b.votes)
 	if err != nil {
-		tellUnavailable(ctx, err)
+		telemetry.Unavailable(publish.CauseOf(ctx, err))
 	}
 	for i, at := range b.at {
 		if err != nil {

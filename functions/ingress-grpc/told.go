@@ -3,7 +3,6 @@ package main
 import (
 	"cmp"
 	"context"
-	"errors"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
@@ -11,7 +10,6 @@ import (
 	"google.golang.org/grpc/status"
 
 	"marimba/events"
-	"marimba/functions/internal/publish"
 	"marimba/functions/internal/telemetry"
 )
 
@@ -22,19 +20,6 @@ func tellRefused(b events.Ballot, no *events.Refusal) {
 		return
 	}
 	telemetry.Refused(cmp.Or(b.Contest, events.DefaultContest), no.Code)
-}
-
-// tellUnavailable tells of votes that Kafka did not confirm.
-func tellUnavailable(ctx context.Context, err error) {
-	cause := telemetry.CauseOf(ctx, err)
-	switch {
-	case cause == telemetry.Gone:
-	case errors.Is(err, publish.ErrBusy):
-		cause = telemetry.Busy
-	case errors.Is(err, publish.ErrUnavailable):
-		cause = telemetry.Kafka
-	}
-	telemetry.Unavailable(cause)
 }
 
 // watchCalls and watchStreams tell of each call of a method that there is. What

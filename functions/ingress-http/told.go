@@ -26,15 +26,11 @@ func tell(req *http.Request, f *fault) {
 }
 
 func causeOf(ctx context.Context, f *fault) telemetry.Cause {
-	cause := telemetry.CauseOf(ctx, f.err)
+	cause := publish.CauseOf(ctx, f.err)
 	switch {
 	case cause == telemetry.Gone:
 	case errors.Is(f.err, errInner):
 		return telemetry.Inner
-	case errors.Is(f.err, publish.ErrBusy):
-		return telemetry.Busy
-	case errors.Is(f.err, publish.ErrUnavailable):
-		return telemetry.Kafka
 	case f.err == nil && f.no.Code == events.Unavailable:
 		return telemetry.Rules
 	}

@@ -229,3 +229,17 @@ func origins(entries []entry) []telemetry.Origin {
 	}
 	return out
 }
+
+// CauseOf is why a request whose context is ctx failed to have its votes
+// confirmed, as far as that shows in the error.
+func CauseOf(ctx context.Context, err error) telemetry.Cause {
+	cause := telemetry.CauseOf(ctx, err)
+	switch {
+	case cause == telemetry.Gone:
+	case errors.Is(err, ErrBusy):
+		return telemetry.Busy
+	case errors.Is(err, ErrUnavailable):
+		return telemetry.Kafka
+	}
+	return cause
+}
