@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
@@ -38,26 +37,9 @@ func observed(t *testing.T) *studio {
 	part := realtest.Redis(t, "user grafana on >read-only "+grafanaMay(t))
 	t.Setenv("REDIS_PASSWORD", part.Password)
 	h := &studio{data: t.TempDir()}
-	cmd := start(t, "up", "--observe", "--json", "--listen", "127.0.0.1:0", "--data", h.data, "--redis", part.Address)
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	var said bytes.Buffer
-	cmd.Stderr = &said
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		_ = cmd.Process.Signal(syscall.SIGTERM)
-		_ = cmd.Wait()
-	})
-	line, err := bufio.NewReader(out).ReadBytes('\n')
-	if err == nil {
-		err = json.Unmarshal(line, h)
-	}
-	if err != nil || h.Prometheus == "" {
-		t.Fatalf("up: %v %s\n%s", err, line, said.String())
+	_, said := standing(t, "--observe", "--data", h.data, "--redis", part.Address)
+	if err := json.Unmarshal(said, h); err != nil || h.Prometheus == "" {
+		t.Fatalf("up: %v %s", err, said)
 	}
 	h.redis = redis.NewClient(&redis.Options{Addr: part.Address, Username: "grafana", Password: "read-only", Protocol: 2, DisableIdentity: true})
 	h.master = redis.NewClient(&redis.Options{Addr: part.Address, Password: part.Password, Protocol: 2})

@@ -153,13 +153,21 @@ func TestDemoOfFile(t *testing.T) {
 // up starts a house on a data folder and waits until it stands.
 func up(t *testing.T, data string) *exec.Cmd {
 	t.Helper()
-	cmd := start(t, "up", "--json", "--listen", "127.0.0.1:0", "--data", data)
+	cmd, _ := standing(t, "--data", data)
+	return cmd
+}
+
+// standing starts a house and waits until it stands; said is the line that it says
+// of itself then. It ends with the test.
+func standing(t *testing.T, args ...string) (cmd *exec.Cmd, said []byte) {
+	t.Helper()
+	cmd = start(t, append([]string{"up", "--json", "--listen", "127.0.0.1:0"}, args...)...)
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
 	}
-	var said bytes.Buffer
-	cmd.Stderr = &said
+	var fault bytes.Buffer
+	cmd.Stderr = &fault
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -167,10 +175,10 @@ func up(t *testing.T, data string) *exec.Cmd {
 		_ = cmd.Process.Signal(syscall.SIGTERM)
 		_ = cmd.Wait()
 	})
-	if line, err := bufio.NewReader(out).ReadString('\n'); err != nil {
-		t.Fatalf("up: %v %q\n%s", err, line, said.String())
+	if said, err = bufio.NewReader(out).ReadBytes('\n'); err != nil {
+		t.Fatalf("up: %v %q\n%s", err, said, fault.String())
 	}
-	return cmd
+	return cmd, said
 }
 
 // A file that is sent again, by whatever door, counts nothing the second time;
