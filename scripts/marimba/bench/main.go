@@ -48,7 +48,7 @@ func root() *cobra.Command {
 		Long: "bench needs what scripts/test sets up: java, redis-server, and Kafka's jars (scripts/kafka/fetch). It casts votes by every\n" +
 			"path, in closed and open loops, up to Kafka and the whole way, beside servers that do nothing, the raw parts, and a\n" +
 			"pipeline that takes one vote at a time. The books are drawn up after each round; if they do not balance it fails.\n" +
-			"A full run takes about half an hour, and wants a machine that does nothing else.",
+			"A full run takes long, and wants a machine that does nothing else.",
 		Args: cobra.MaximumNArgs(1), // its own name
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.run(cmd) },
 
