@@ -146,6 +146,10 @@ func TestRowsOfFile(t *testing.T) {
 
 // A file of another kind is named, and not guessed at.
 func TestRowsOfOtherFile(t *testing.T) {
+	broken := config.VoteFile{Name: "a.json", Data: []byte(`{"name": 5`)}
+	if _, err := Rows(broken, new(Report)); err == nil || !strings.Contains(err.Error(), "a.json: body_malformed: line 1, byte 11") {
+		t.Errorf("a file that breaks off: %v", err)
+	}
 	if _, err := Rows(config.VoteFile{Name: "a.txt"}, new(Report)); err == nil || !strings.Contains(err.Error(), "a.txt") {
 		t.Errorf("%v", err)
 	}

@@ -1,6 +1,7 @@
 package cast
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -48,7 +49,11 @@ func Rows(file config.VoteFile, report *Report) ([]Row, error) {
 		reading = events.Reading{Ordinals: true}
 	)
 	for row, err := range votefile.Rows(file.Data, format, votefile.Options{MaxRows: maxRows}) {
-		if err != nil {
+		var no *events.Refusal
+		switch {
+		case errors.As(err, &no) && no.Params["reason"] != "":
+			return nil, fmt.Errorf("%s: %w: %s", file.Name, err, no.Params["reason"]) // where it cannot be read
+		case err != nil:
 			return nil, fmt.Errorf("%s: %w", file.Name, err)
 		}
 		if row.No == nil {
