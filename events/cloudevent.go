@@ -14,6 +14,7 @@ const (
 	TypeCast     = "gt.marimba.votes.cast.v1"
 	TypeAccepted = "gt.marimba.votes.accepted.v1"
 	TypeRefused  = "gt.marimba.votes.refused.v1"
+	TypeCounted  = "gt.marimba.votes.counted.v1"
 )
 
 // ContentType of a box.
@@ -28,6 +29,7 @@ var kinds = map[string]struct {
 	TypeCast:     {VotesCast, ""},
 	TypeAccepted: {VotesAccepted, "/accepted"},
 	TypeRefused:  {VotesRefused, "/refused"},
+	TypeCounted:  {VotesCounted, "/counted"},
 }
 
 // TopicOf returns the topic that events of a type travel in; "" for a type

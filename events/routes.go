@@ -11,6 +11,7 @@ const (
 	VotesCast     Topic = "votes.cast"
 	VotesAccepted Topic = "votes.accepted"
 	VotesRefused  Topic = "votes.refused"
+	VotesCounted  Topic = "votes.counted"
 	VotesDead     Topic = "votes.dead"
 )
 
