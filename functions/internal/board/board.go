@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"marimba/events"
-	"marimba/functions/internal/counts"
 )
 
 // Board is the standing of a contest at one instant.
@@ -95,7 +94,7 @@ func (h *Hundredths) UnmarshalJSON(text []byte) error {
 // out ("1224"); they are listed by folded name. A band without votes stands
 // below all that have some. Where the mean decides, a band with too few votes
 // for one stands below those that have one.
-func Make(c events.Contest, votes counts.Histogram, at time.Time) Board {
+func Make(c events.Contest, votes Histogram, at time.Time) Board {
 	b := Board{
 		Contest: c.ID, AsOf: at.UTC(), Standing: c.Standing, TieBreak: c.TieBreak, MeanFrom: c.MeanFrom,
 		Bands: make([]Band, 0, len(votes)+len(c.Bands)),

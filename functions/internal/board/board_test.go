@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"marimba/events"
-	"marimba/functions/internal/counts"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
@@ -40,34 +39,34 @@ func TestPlaces(t *testing.T) {
 	tests := map[string]struct {
 		contest events.Contest
 		change  func(*events.Contest)
-		votes   counts.Histogram
+		votes   Histogram
 		want    string
 	}{
 		"by votes": {
 			change: func(c *events.Contest) { c.Standing = events.ByVotes },
-			votes:  counts.Histogram{"A": album("x", 1, 1), "B": album("x", 3, 3), "C": album("x", 2, 2)},
+			votes:  Histogram{"A": album("x", 1, 1), "B": album("x", 3, 3), "C": album("x", 2, 2)},
 			want:   "1 B, 2 C, 3 A",
 		},
 		"by points": {
-			votes: counts.Histogram{"A": album("x", 1, 1), "B": album("x", 3, 3), "C": album("x", 2, 1)},
+			votes: Histogram{"A": album("x", 1, 1), "B": album("x", 3, 3), "C": album("x", 2, 1)},
 			want:  "1 A, 2 C, 3 B",
 		},
 		"shared places leave out the next": {
-			votes: counts.Histogram{"D": album("x", 3, 1), "c": album("x", 2, 1), "B": album("x", 2, 1), "A": album("x", 1, 1), "É": album("x", 3, 1)},
+			votes: Histogram{"D": album("x", 3, 1), "c": album("x", 2, 1), "B": album("x", 2, 1), "A": album("x", 1, 1), "É": album("x", 3, 1)},
 			want:  "1 A, 2 B, 2 c, 4 D, 4 É",
 		},
 		"shared places stand by folded name": {
-			votes: counts.Histogram{"Zeta": album("x", 1, 1), "árbol": album("x", 1, 1), "Beta": album("x", 1, 1)},
+			votes: Histogram{"Zeta": album("x", 1, 1), "árbol": album("x", 1, 1), "Beta": album("x", 1, 1)},
 			want:  "1 árbol, 1 Beta, 1 Zeta",
 		},
 		"a tie is broken": {
 			change: func(c *events.Contest) { c.TieBreak = []events.Metric{events.ByVotes} },
-			votes:  counts.Histogram{"A": album("x", 1, 1), "B": album("x", 2, 2), "C": album("x", 3, 10)},
+			votes:  Histogram{"A": album("x", 1, 1), "B": album("x", 2, 2), "C": album("x", 3, 10)},
 			want:   "1 C, 2 B, 3 A",
 		},
 		"a tie is broken by the second rule": {
 			change: func(c *events.Contest) { c.TieBreak = []events.Metric{events.ByVotes, events.ByMean} },
-			votes: counts.Histogram{
+			votes: Histogram{
 				"A": {"x": ranks(map[int]int64{1: 1, 9: 1})}, // 10 points, 2 votes, mean 5
 				"B": {"x": ranks(map[int]int64{2: 2})},       // 10 points, 2 votes, mean 2
 			},
@@ -75,22 +74,22 @@ func TestPlaces(t *testing.T) {
 		},
 		"a low mean of positions is good": {
 			change: func(c *events.Contest) { c.Standing = events.ByMean },
-			votes:  counts.Histogram{"A": album("x", 3, 9), "B": album("x", 1, 1), "C": album("x", 2, 5)},
+			votes:  Histogram{"A": album("x", 3, 9), "B": album("x", 1, 1), "C": album("x", 2, 5)},
 			want:   "1 B, 2 C, 3 A",
 		},
 		"a high mean of scores is good": {
 			change: func(c *events.Contest) { c.Standing, c.RankMode, c.Points = events.ByMean, events.Score, nil },
-			votes:  counts.Histogram{"A": album("x", 3, 9), "B": album("x", 1, 1), "C": album("x", 2, 5)},
+			votes:  Histogram{"A": album("x", 3, 9), "B": album("x", 1, 1), "C": album("x", 2, 5)},
 			want:   "1 A, 2 C, 3 B",
 		},
 		"too few votes for a mean stand below": {
 			change: func(c *events.Contest) { c.Standing, c.MeanFrom = events.ByMean, 2 },
-			votes:  counts.Histogram{"A": album("x", 9, 2), "B": album("x", 1, 1), "C": album("x", 1, 1)},
+			votes:  Histogram{"A": album("x", 9, 2), "B": album("x", 1, 1), "C": album("x", 1, 1)},
 			want:   "1 A, 2 B, 2 C",
 		},
 		"means are compared exactly": {
 			change: func(c *events.Contest) { c.Standing = events.ByMean },
-			votes: counts.Histogram{
+			votes: Histogram{
 				"A": {"x": ranks(map[int]int64{1: 1_000_000_000_000, 2: 1})},
 				"B": {"x": ranks(map[int]int64{1: 1_000_000_000_001})},
 			},
@@ -98,12 +97,12 @@ func TestPlaces(t *testing.T) {
 		},
 		"by sum": {
 			change: func(c *events.Contest) { c.Standing, c.RankMode, c.Points = events.BySum, events.Score, nil },
-			votes:  counts.Histogram{"A": album("x", 3, 2), "B": album("x", 7, 1)},
+			votes:  Histogram{"A": album("x", 3, 2), "B": album("x", 7, 1)},
 			want:   "1 B, 2 A",
 		},
 		"no votes stand below votes without points": {
 			change: func(c *events.Contest) { c.Bands = []events.Band{{Name: "A"}, {Name: "C"}} },
-			votes:  counts.Histogram{"B": album("x", 9, 1)},
+			votes:  Histogram{"B": album("x", 9, 1)},
 			want:   "1 B, 2 A, 2 C",
 		},
 		"the roster without any votes": {
@@ -112,7 +111,7 @@ func TestPlaces(t *testing.T) {
 		},
 		"another spelling of the roster is the same band": {
 			change: func(c *events.Contest) { c.Bands = []events.Band{{Name: "Trébol"}} },
-			votes:  counts.Histogram{"TREBOL": album("x", 1, 1)},
+			votes:  Histogram{"TREBOL": album("x", 1, 1)},
 			want:   "1 TREBOL",
 		},
 		"nothing at all": {want: ""},
@@ -150,7 +149,7 @@ func joined(list []string) string {
 // band alone.
 func TestFigures(t *testing.T) {
 	c := events.Contest{ID: "c", RankMode: events.Position, Points: []int64{10, 5}, Standing: events.ByVotes, MeanFrom: 3}
-	b := Make(c, counts.Histogram{
+	b := Make(c, Histogram{
 		"A": {"One": {100: 1, 150: 1, 0: 1}, "Two": {200: 1}},
 		"B": {"One": {300: 2}},
 	}, noon)
@@ -177,7 +176,7 @@ func TestBoardGolden(t *testing.T) {
 		TieBreak: []events.Metric{events.ByVotes, events.ByMean}, MeanFrom: 2,
 		Bands: []events.Band{{Name: "Bohemia Suburbana"}, {Name: "La Tona"}, {Name: "Alux Nahual"}},
 	}
-	b := Make(c, counts.Histogram{
+	b := Make(c, Histogram{
 		"Alux Nahual":       {"Alto al Fuego": {100: 5, 300: 1}, "Conquista": {200: 2}, "": {1000: 1}},
 		"Bohemia Suburbana": {"Sub": {100: 3, 250: 1}, "Sombras en el Jardín": {100: 3}},
 		"Fábulas":           {"Llévame al Disco": {400: 1}},
@@ -227,7 +226,7 @@ func TestBoardInvariants(t *testing.T) {
 			ID: "c", RankMode: []events.RankMode{events.Position, events.Score}[round%2], Points: []int64{5, 3, 3, 1},
 			Standing: metrics[random.IntN(4)], TieBreak: []events.Metric{metrics[random.IntN(4)]}, MeanFrom: random.Int64N(4) + 1,
 		}
-		votes := make(counts.Histogram)
+		votes := make(Histogram)
 		var cast int64
 		for i := range random.IntN(12) {
 			name := string(rune('A' + i))
@@ -287,7 +286,7 @@ func names(b Board) []string {
 // the totals stay as they were.
 func TestCut(t *testing.T) {
 	c := events.Contest{ID: "c", Standing: events.ByVotes, MeanFrom: 1}
-	whole := Make(c, counts.Histogram{
+	whole := Make(c, Histogram{
 		"A": {"1": {100: 3}, "2": {100: 2}, "3": {100: 1}}, "B": album("1", 1, 2), "C": album("1", 1, 1),
 	}, noon)
 	cut := whole.Cut(2, 1)
@@ -327,7 +326,7 @@ func TestHundredthsAreRead(t *testing.T) {
 // A board of 1000 bands with 5 albums of 10 ranks each is made in a few
 // milliseconds.
 func BenchmarkMakeBoard(b *testing.B) {
-	votes := make(counts.Histogram)
+	votes := make(Histogram)
 	for band := range 1000 {
 		albums := make(map[string]map[int32]int64)
 		for a := range 5 {

@@ -11,6 +11,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"marimba/events"
+	"marimba/functions/internal/board"
 )
 
 // Bounds of the charts. Of each shard the leading readMost bands are read, so a
@@ -120,13 +121,13 @@ func (s *Store) leading(ctx context.Context, c events.Contest, name string) ([]s
 			votes[member] += int64(z.Score)
 		}
 	}
-	names := newSpellings()
+	names := board.NewSpellings()
 	for name, n := range votes {
-		names.add(name, n)
+		names.Add(name, n)
 	}
 	joined := make(map[string]int64, len(votes))
 	for name, n := range votes {
-		joined[names.of(name)] += n
+		joined[names.Of(name)] += n
 	}
 	out := make([]score, 0, len(joined))
 	for name, n := range joined {

@@ -11,6 +11,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"marimba/events"
+	"marimba/functions/internal/board"
 )
 
 // Second is how many votes were received in one second, by the state that they
@@ -61,16 +62,16 @@ func (s *Store) Minutes(ctx context.Context, c events.Contest, from, to time.Tim
 	for _, cell := range cells {
 		total[cell.name] += cell.votes
 	}
-	names := newSpellings()
+	names := board.NewSpellings()
 	for name, votes := range total {
-		names.add(name, votes)
+		names.Add(name, votes)
 	}
 	at := make(map[int64]map[string]int64)
 	for _, cell := range cells {
 		if at[cell.at] == nil {
 			at[cell.at] = make(map[string]int64)
 		}
-		at[cell.at][names.of(cell.name)] += cell.votes
+		at[cell.at][names.Of(cell.name)] += cell.votes
 	}
 	out := make([]Minute, 0, len(at))
 	for t, bands := range at {

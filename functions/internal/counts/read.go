@@ -13,10 +13,11 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"marimba/events"
+	"marimba/functions/internal/board"
 )
 
 // Histogram holds counted votes by band, album and rank in hundredths.
-type Histogram map[string]map[string]map[int32]int64
+type Histogram = board.Histogram
 
 // Tally returns a contest's counted votes. Spellings that fold to the same band,
 // and of a band to the same album, are one: shown is the one with the most
@@ -55,7 +56,7 @@ func (s *Store) tally(ctx context.Context, bases []string) (Histogram, error) {
 		}
 		h[at[0]][at[1]][int32(rank)] += n
 	}
-	return h.folded(), nil
+	return h.Folded(), nil
 }
 
 // Version returns a number that is another whenever Tally is.

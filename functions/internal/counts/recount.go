@@ -70,7 +70,7 @@ func (r *Recount) Add(e Entry, states []events.State) error {
 func (r *Recount) count(v events.Vote) {
 	to := line{v.Name, v.Album, v.Rank}
 	if r.contest.Limit.Mode != events.Replace || len(v.VoterKey) == 0 {
-		r.tally.add(to, 1)
+		r.tally.Add(to.name, to.album, to.rank, 1)
 		return
 	}
 	if r.lines[to] == nil {
@@ -84,10 +84,10 @@ func (r *Recount) count(v events.Vote) {
 		if mine.at < other.at || mine.at == other.at && mine.member < other.member {
 			return
 		}
-		r.tally.add(*other.line, -1)
+		r.tally.Add(other.line.name, other.line.album, other.line.rank, -1)
 	}
 	r.latest[string(v.VoterKey)] = mine
-	r.tally.add(to, 1)
+	r.tally.Add(to.name, to.album, to.rank, 1)
 }
 
 // cloned shares no memory with the box that the line was read from.
@@ -95,62 +95,11 @@ func (l line) cloned() line {
 	return line{strings.Clone(l.name), strings.Clone(l.album), l.rank}
 }
 
-// add adds votes to what they are for, and drops what comes to nothing.
-func (h Histogram) add(to line, n int64) {
-	if h[to.name][to.album] == nil {
-		to = to.cloned()
-	}
-	albums := h[to.name]
-	if albums == nil {
-		albums = make(map[string]map[int32]int64)
-		h[to.name] = albums
-	}
-	ranks := albums[to.album]
-	if ranks == nil {
-		ranks = make(map[int32]int64)
-		albums[to.album] = ranks
-	}
-	if ranks[to.rank] += n; ranks[to.rank] != 0 {
-		return
-	}
-	delete(ranks, to.rank)
-	if len(ranks) == 0 {
-		delete(albums, to.album)
-	}
-	if len(albums) == 0 {
-		delete(h, to.name)
-	}
-}
-
 // Tally is what Store.Tally should say.
-func (r *Recount) Tally() Histogram { return r.tally.folded() }
+func (r *Recount) Tally() Histogram { return r.tally.Folded() }
 
 // Figures is what Store.Figures should say.
 func (r *Recount) Figures() Figures { return r.figures }
-
-// Votes is the number of votes that are on a board.
-func (h Histogram) Votes() int64 {
-	var n int64
-	for _, albums := range h {
-		n += votesIn(albums)
-	}
-	return n
-}
-
-// Differ returns an error that names the first difference between two boards, or
-// nil if they are the same.
-func (h Histogram) Differ(other Histogram) error {
-	for _, pair := range [...][2]Histogram{{h, other}, {other, h}} {
-		for band, albums := range pair[0] {
-			for album, ranks := range albums {
-				if !maps.Equal(ranks, pair[1][band][album]) {
-					return fmt.Errorf("%s, %s: ranks %v and %v", band, album, h[band][album], other[band][album])
-				}
-			}
-		}
-	}
-	return nil
-}
 
 // Differ returns an error that names the differences between two figures, or nil
 // if they are the same.
