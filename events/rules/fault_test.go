@@ -144,7 +144,7 @@ func TestMemoryIsBounded(t *testing.T) {
 	code := moduleOf(rulestest.Code(grown(abi.MaxPages-1, 1), grown(1, -1), rulestest.Const(0)))
 	r := New(small(code))
 	r.own.module = func() (*module, error) {
-		m, err := own(code)
+		m, err := confined(code, abi.MaxPages)
 		if err == nil {
 			m.limit = time.Minute // the bound of memory is at work here, not that of time
 		}

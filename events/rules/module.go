@@ -8,9 +8,6 @@ import (
 	"time"
 
 	"github.com/tetratelabs/wazero"
-	"github.com/tetratelabs/wazero/api"
-
-	"marimba/events/rules/abi"
 )
 
 // Bounds of an instance.
@@ -33,27 +30,6 @@ var house = sync.OnceValues(func() (*module, error) {
 	}
 	return m, nil
 })
-
-// own makes a contest's own module, which is trusted with nothing. It is
-// interpreted, for three reasons: depth of calls is bounded by 2,000 frames,
-// where machine code may take 80 MB of stack before it is stopped; a watch costs
-// little; and a start takes no time, which a small rule does not earn back.
-func own(code []byte) (*module, error) {
-	if err := abi.Check(code); err != nil {
-		return nil, err
-	}
-	config := wazero.NewRuntimeConfigInterpreter().
-		WithMemoryLimitPages(abi.MaxPages).
-		WithCloseOnContextDone(true).
-		// Tables that grow would be memory without a bound.
-		WithCoreFeatures(api.CoreFeaturesV2.SetEnabled(api.CoreFeatureReferenceTypes, false))
-	m, err := compile(code, config)
-	if err != nil {
-		return nil, err
-	}
-	m.limit = callLimit
-	return m, nil
-}
 
 // module is rules in WebAssembly, of which any number of instances can be made.
 type module struct {

@@ -16,6 +16,7 @@ import (
 	"sync"
 
 	"marimba/events"
+	"marimba/events/rules/abi"
 )
 
 // Rules are one contest's rules, made ready for judging. They do not change and
@@ -36,7 +37,7 @@ func New(c events.Contest) *Rules {
 	r := &Rules{contest: c}
 	r.house.module, r.house.contest = house, &r.contest
 	if code := c.Rules.Code; len(code) > 0 {
-		r.own = &source{contest: &r.contest, module: sync.OnceValues(func() (*module, error) { return own(code) })}
+		r.own = &source{contest: &r.contest, module: sync.OnceValues(func() (*module, error) { return confined(code, abi.MaxPages) })}
 	}
 	return r
 }

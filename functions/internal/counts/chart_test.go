@@ -56,9 +56,11 @@ func TestChartsAreTheCounts(t *testing.T) {
 			bands, albums := make(map[string]int64), make(map[string]int64)
 			for band, titles := range tally {
 				for album, ranks := range titles {
-					bands[band] += votesOf(ranks)
-					if album != "" {
-						albums[events.Fold(band+" — "+album)] += votesOf(ranks)
+					for _, n := range ranks {
+						bands[band] += n
+						if album != "" {
+							albums[events.Fold(band+" — "+album)] += n
+						}
 					}
 				}
 			}
