@@ -177,3 +177,27 @@ func TestKafkaSecurity(t *testing.T) {
 		})
 	}
 }
+
+// The house's name in its logs is one that a note's key can have.
+func TestSealOrigin(t *testing.T) {
+	for origin, good := range map[string]bool{
+		"votes.example.org": true, "example.org/votes": true, strings.Repeat("a", maxOrigin): true,
+		"votes example": false, "votes+example": false, "votos.ñ": false, "votes.example.org/": false, "/": false, "a\nb": false, strings.Repeat("a", maxOrigin+1): false,
+	} {
+		var s struct{ Seal }
+		err := Load(&s, []string{"SEAL_KEY=hunter2", "SEAL_ORIGIN=" + origin})
+		if (err == nil) != good {
+			t.Errorf("%q: %v", origin, err)
+		}
+	}
+	var s struct {
+		Receipts
+		Seal
+	}
+	err := Load(&s, nil)
+	for _, name := range []string{"RECEIPT_SECRET", "SEAL_KEY", "SEAL_ORIGIN"} {
+		if err == nil || !strings.Contains(err.Error(), name+": is not set") {
+			t.Errorf("%s is missing, and the error is %v", name, err)
+		}
+	}
+}

@@ -143,3 +143,30 @@ func (m Mongo) check() []error { return m.TLSCA.check("MONGO_TLS_CA") }
 type Voters struct {
 	Secret Secret `env:"VOTER_SECRET,required,notEmpty"`
 }
+
+// Receipts holds the key from which the secrets of receipts are made. If it
+// changes, receipts that were given before can no longer be shown to be anyone's.
+type Receipts struct {
+	Secret Secret `env:"RECEIPT_SECRET,required,notEmpty"`
+}
+
+// Seal says in whose name the public log of counted votes is signed.
+type Seal struct {
+	// Key is what the signing key is derived from. If it changes, checkpoints are
+	// signed with another key from then on.
+	Key Secret `env:"SEAL_KEY,required,notEmpty"`
+	// Origin names the house; a contest's log is Origin/contest. Where the log can be
+	// read makes a good one: "votes.example.org". It stays as it is for ever.
+	Origin string `env:"SEAL_ORIGIN,required,notEmpty"`
+}
+
+// maxOrigin bounds SEAL_ORIGIN: it is in each checkpoint.
+const maxOrigin = 200
+
+func (s Seal) check() []error {
+	odd := func(r rune) bool { return r <= ' ' || r > '~' || r == '+' }
+	if len(s.Origin) > maxOrigin || strings.ContainsFunc(s.Origin, odd) || strings.Trim(s.Origin, "/") != s.Origin {
+		return []error{fmt.Errorf("SEAL_ORIGIN: is not up to %d ASCII characters without spaces and plus, such as votes.example.org", maxOrigin)}
+	}
+	return nil
+}
