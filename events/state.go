@@ -13,6 +13,10 @@ const (
 	Dead      State = "dead"       // could not be handled; shelved with its cause
 )
 
+// Annulled is what a counted vote is shown as while an annulment is in force that
+// chooses it. It is no final state: the vote was counted, and the log says so.
+const Annulled State = "annulled"
+
 // States lists all final states, in the order in which books show them.
 var States = []State{Counted, Duplicate, OverLimit, Refused, Dead}
 

@@ -63,6 +63,37 @@ func (h Histogram) Differ(other Histogram) error {
 	return nil
 }
 
+// Less returns a board without the votes of another, whatever their spelling. What
+// comes to nothing is left out, and so is what would be less than that.
+func (h Histogram) Less(other Histogram) Histogram {
+	type place struct {
+		band, album string
+		rank        int32
+	}
+	off := make(map[place]int64)
+	for band, albums := range other {
+		for album, ranks := range albums {
+			for rank, n := range ranks {
+				off[place{events.Fold(band), events.Fold(album), rank}] += n
+			}
+		}
+	}
+	out := make(Histogram, len(h))
+	for band, albums := range h {
+		for album, ranks := range albums {
+			for rank, n := range ranks {
+				at := place{events.Fold(band), events.Fold(album), rank}
+				taken := min(n, off[at])
+				off[at] -= taken
+				if n > taken {
+					out.Add(band, album, rank, n-taken)
+				}
+			}
+		}
+	}
+	return out
+}
+
 // Folded joins the spellings of one band, and within it those of one album. Shown
 // is the one with the most votes, of equal ones the first by bytes.
 func (h Histogram) Folded() Histogram {

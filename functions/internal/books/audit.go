@@ -17,6 +17,7 @@ import (
 	"marimba/config"
 	"marimba/events"
 	"marimba/events/rules"
+	"marimba/functions/internal/annul"
 	"marimba/functions/internal/counts"
 	"marimba/functions/internal/journal"
 	"marimba/functions/internal/kafka"
@@ -87,6 +88,7 @@ type ended interface {
 	DeadList(ctx context.Context, state journal.ShelfState, contest string) iter.Seq2[journal.DeadLetter, error]
 	Vote(ctx context.Context, boxID string, index int) (journal.Row, bool, error)
 	Latest(ctx context.Context, contest string) (int64, error)
+	annul.Kept
 }
 
 // shownCounts is what is shown to the public.
@@ -134,7 +136,8 @@ type account struct {
 	limited []mark
 
 	log, redis side
-	pending    map[events.State]int64 // in Redis
+	annulled   map[events.Channel]int64 // of the log's counted votes
+	pending    map[events.State]int64   // in Redis
 	cast       *counts.Recount
 	moving     moving
 }

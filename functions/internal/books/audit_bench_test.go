@@ -79,6 +79,10 @@ func (made) Vote(context.Context, string, int) (journal.Row, bool, error) {
 	return journal.Row{}, false, nil
 }
 
+func (made) Ruling(context.Context, string, int) (journal.Ruling, bool, error) {
+	return journal.Ruling{}, false, nil
+}
+
 func (made) Latest(context.Context, string) (int64, error) { return 0, nil }
 
 // Tally is what a recount gives, so that the books balance.

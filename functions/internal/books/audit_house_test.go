@@ -91,6 +91,7 @@ type journalOf struct {
 	final   map[string]bool
 	read    func() // called when the log has been read; nil: not
 	life    int64
+	acts
 }
 
 func (o *journalOf) Latest(context.Context, string) (int64, error) {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"marimba/events"
+	"marimba/functions/internal/annul"
 	"marimba/functions/internal/counts"
 	"marimba/functions/internal/journal"
 )
@@ -15,6 +16,7 @@ import (
 // readLog notes what the log says became of each vote.
 func (a *audit) readLog(ctx context.Context) error {
 	recounts := make(map[string]*counts.Recount) // let go of before the cast votes are recounted
+	books := make(map[string]*annul.Book)
 	for e, err := range a.journal.Entries(ctx, a.only) {
 		if err != nil {
 			return err
@@ -25,8 +27,13 @@ func (a *audit) readLog(ctx context.Context) error {
 		}
 		of, recount := a.account(e.Box.Contest), recounts[e.Box.Contest]
 		if recount == nil {
+			book, err := annul.Read(ctx, a.journal, of.contest.ID)
+			if err != nil {
+				return err
+			}
 			recount = counts.NewRecount(of.contest)
-			recounts[e.Box.Contest] = recount
+			recount.Annul(book.Annuls())
+			recounts[e.Box.Contest], books[e.Box.Contest] = recount, book
 		}
 		if err := recount.Add(counts.Entry{ID: e.ID, Box: e.Box}, e.States); err != nil {
 			return err
@@ -36,7 +43,13 @@ func (a *audit) readLog(ctx context.Context) error {
 		}
 	}
 	for id, recount := range recounts {
-		a.accounts[id].log = side{recount.Tally(), recount.Figures()}
+		of, sum := a.accounts[id], annul.Sum(recount.Annulled())
+		of.log, of.annulled = side{recount.Tally(), recount.Figures()}, sum.Channels
+		if effect := books[id].Effect; effect != nil {
+			if err := effect.Differ(sum); err != nil {
+				a.faults.tell(annulledDiffer, id, 0, "as ruled and by the log: %v", err)
+			}
+		}
 	}
 	return nil
 }

@@ -35,6 +35,7 @@ const (
 	unbalanced      check = "unbalanced"
 	boardsDiffer    check = "boards_differ"
 	figuresDiffer   check = "figures_differ"
+	annulledDiffer  check = "annulled_differ"
 )
 
 // checks says what each failed check means, in the order in which they are told.
@@ -61,6 +62,7 @@ var checks = []struct {
 	{pendingLeft, "Redis has decided on votes that it does not know to be in the log: if they are dead, replay them"},
 	{boardsDiffer, "the boards of Redis, the log and votes.cast are not the same"},
 	{figuresDiffer, "the figures in Redis are not those of the log"},
+	{annulledDiffer, "the annulments in force choose other votes of the log now than when they were ruled: `annul reckon` reckons them again"},
 }
 
 // maxExamples bounds the examples of a failed check.
@@ -152,7 +154,8 @@ type auditedContest struct {
 type auditRow struct {
 	Channel   events.Channel `json:"channel,omitempty"`
 	Cast      int64          `json:"cast"`
-	Counted   int64          `json:"counted"`
+	Counted   int64          `json:"counted"` // and not annulled
+	Annulled  int64          `json:"annulled"`
 	Duplicate int64          `json:"duplicate"`
 	OverLimit int64          `json:"over_limit"`
 	Refused   int64          `json:"refused"`
@@ -161,12 +164,13 @@ type auditRow struct {
 }
 
 func (r auditRow) accounted() int64 {
-	return r.Counted + r.Duplicate + r.OverLimit + r.Refused + r.Dead + r.InFlight
+	return r.Counted + r.Annulled + r.Duplicate + r.OverLimit + r.Refused + r.Dead + r.InFlight
 }
 
 func (r *auditRow) add(other auditRow) {
 	r.Cast += other.Cast
 	r.Counted += other.Counted
+	r.Annulled += other.Annulled
 	r.Duplicate += other.Duplicate
 	r.OverLimit += other.OverLimit
 	r.Refused += other.Refused
@@ -190,6 +194,8 @@ func (a *audit) result(first kafka.Reach) audited {
 		for _, channel := range union(of.rows, logged) {
 			row := *of.row(channel)
 			row.Counted, row.Duplicate = logged[channel][events.Counted], logged[channel][events.Duplicate]
+			row.Annulled = of.annulled[channel]
+			row.Counted -= row.Annulled
 			row.OverLimit, row.Refused = logged[channel][events.OverLimit], logged[channel][events.Refused]
 			if row.Cast != row.accounted() {
 				a.faults.tell(unbalanced, id, 0, "%s: %d cast, %d accounted for", channel, row.Cast, row.accounted())

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -8,6 +9,7 @@ import (
 	"time"
 
 	"marimba/events"
+	"marimba/functions/internal/annul"
 	"marimba/functions/internal/counts/countstest"
 	"marimba/functions/internal/journal"
 )
@@ -271,4 +273,41 @@ func TestAuditNamesEachFault(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Annulled votes are a state of their own in the books, which balance with it; the
+// counts and the log have them still. Votes that are annulled and were not reckoned
+// so are told.
+func TestAuditOfAnnulledVotes(t *testing.T) {
+	h := furnish(t)
+	h.audited(h.audit())
+	c := testContests["rock"]
+	r := ruling{contest: c, journal: ruledHouse{h.journal}, now: func() time.Time { return noon.Add(2 * time.Hour) }}
+	for _, a := range []annul.Act{
+		{Contest: c.ID, Kind: annul.Propose, By: "Ana", Reason: "bots", Filter: &annul.Filter{Band: "alux nahual"}},
+		{Contest: c.ID, Kind: annul.Approve, Case: 1, By: "Eva"},
+		{Contest: c.ID, Kind: annul.Approve, Case: 1, By: "Luis"},
+	} {
+		if _, err := r.add(t.Context(), a); err != nil {
+			t.Fatal(err)
+		}
+	}
+	result := h.audited(h.audit())
+	total := result.Contests[slices.IndexFunc(result.Contests, func(c auditedContest) bool { return c.Contest == "rock" })].Total
+	if want := (auditRow{Cast: 15, Counted: 1, Annulled: 6, Duplicate: 3, OverLimit: 1, Refused: 3, Dead: 1}); !result.Agree || total != want {
+		t.Errorf("%+v, want %+v\n%s", total, want, told(result))
+	}
+	text := h.journal.kept[3]
+	text.Text = strings.Replace(text.Text, `"votes":`, `"votes":1`, 1)
+	h.journal.kept[3] = text
+	if result := h.audited(h.audit()); result.Agree || result.Faults[0].Check != annulledDiffer {
+		t.Errorf("another number was ruled: %s", told(result))
+	}
+}
+
+// ruledHouse is the log of a house whose contests are final.
+type ruledHouse struct{ *journalOf }
+
+func (ruledHouse) Statement(context.Context, string) (journal.Statement, bool, error) {
+	return journal.Statement{}, true, nil
 }

@@ -18,6 +18,18 @@ type Recount struct {
 	lines   map[line]*line  // in mode replace: those that a voter's vote is for
 	latest  map[string]held // in mode replace: by voter's key
 	figures Figures
+
+	annuls   func(events.Channel, *events.Vote) bool // nil: none is
+	annulled Annulled
+}
+
+// Annulled is what of the counted votes is annulled.
+type Annulled struct {
+	Votes map[events.Channel]int64
+	// Replaced is how many of them are not on the board anyway: a later vote of the
+	// same voter had taken their place.
+	Replaced int64
+	Tally    Histogram // of the others: what the board is without
 }
 
 // line is what a vote is for.
@@ -31,6 +43,8 @@ type held struct {
 	at     int64
 	member string
 	line   *line
+
+	annulled bool
 }
 
 // NewRecount returns a recount to which nothing was added yet.
@@ -41,8 +55,13 @@ func NewRecount(c events.Contest) *Recount {
 			Votes:   make(map[events.Channel]map[events.State]int64),
 			Reasons: make(map[events.Code]int64),
 		},
+		annulled: Annulled{Votes: make(map[events.Channel]int64), Tally: make(Histogram)},
 	}
 }
+
+// Annul says which of the counted votes are annulled, before any is added. Tally and
+// Figures are the same with it and without.
+func (r *Recount) Annul(which func(events.Channel, *events.Vote) bool) { r.annuls = which }
 
 // Add adds an entry of the log with the states that the log holds. The entries
 // may come in any order, each once.
@@ -61,33 +80,54 @@ func (r *Recount) Add(e Entry, states []events.State) error {
 		case events.Refused:
 			r.figures.Reasons[v.Reason]++
 		case events.Counted:
-			r.count(v)
+			r.count(e.Box.Channel, v)
 		}
 	}
 	return nil
 }
 
-func (r *Recount) count(v events.Vote) {
+func (r *Recount) count(channel events.Channel, v events.Vote) {
 	to := line{v.Name, v.Album, v.Rank}
+	annulled := r.annuls != nil && r.annuls(channel, &v)
+	if annulled {
+		r.annulled.Votes[channel]++
+	}
 	if r.contest.Limit.Mode != events.Replace || len(v.VoterKey) == 0 {
-		r.tally.Add(to.name, to.album, to.rank, 1)
+		r.stand(to, annulled, 1)
 		return
 	}
 	if r.lines[to] == nil {
 		kept := to.cloned()
 		r.lines[kept] = &kept
 	}
-	mine := held{v.At.UnixMilli(), placeOf(r.contest, v).id.member, r.lines[to]}
+	mine := held{v.At.UnixMilli(), placeOf(r.contest, v).id.member, r.lines[to], annulled}
 	other, ok := r.latest[string(v.VoterKey)]
 	if ok {
 		r.figures.Replaced++
 		if mine.at < other.at || mine.at == other.at && mine.member < other.member {
+			r.give(mine)
 			return
 		}
-		r.tally.Add(other.line.name, other.line.album, other.line.rank, -1)
+		r.give(other)
+		r.stand(*other.line, other.annulled, -1)
 	}
 	r.latest[string(v.VoterKey)] = mine
-	r.tally.Add(to.name, to.album, to.rank, 1)
+	r.stand(to, annulled, 1)
+}
+
+// stand puts votes on the board, or takes them off it.
+func (r *Recount) stand(to line, annulled bool, n int64) {
+	r.tally.Add(to.name, to.album, to.rank, n)
+	if annulled {
+		r.annulled.Tally.Add(to.name, to.album, to.rank, n)
+	}
+}
+
+// give notes that a vote gave way to a later one.
+func (r *Recount) give(way held) {
+	if way.annulled {
+		r.annulled.Replaced++
+	}
 }
 
 // cloned shares no memory with the box that the line was read from.
@@ -100,6 +140,10 @@ func (r *Recount) Tally() Histogram { return r.tally.Folded() }
 
 // Figures is what Store.Figures should say.
 func (r *Recount) Figures() Figures { return r.figures }
+
+// Annulled is what of the votes is annulled. Annulling the vote that took another's
+// place does not bring the other back: its voter had given it up.
+func (r *Recount) Annulled() Annulled { return r.annulled }
 
 // Differ returns an error that names the differences between two figures, or nil
 // if they are the same.

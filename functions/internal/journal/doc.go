@@ -36,6 +36,12 @@
 //
 // statements has one document for each contest that is final; see Statement.
 //
+// annulments has the acts by which counted votes are set aside, "<contest>/<number>";
+// see Ruling. Boxes are not changed by them.
+//
+// forgotten has one document for each contest whose voter key was destroyed; see
+// Forgetting.
+//
 // lives has one document for each life of a contest's counts (package counts tells
 // what that is), the log of all mending and recounts too:
 //

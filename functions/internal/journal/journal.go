@@ -31,6 +31,8 @@ type Journal struct {
 	seals      *mongo.Collection
 	dead       *mongo.Collection
 	statements *mongo.Collection
+	annulments *mongo.Collection
+	forgotten  *mongo.Collection
 	sealed     sealed // what was read of seals
 	writer     *writer
 }
@@ -65,6 +67,7 @@ func Open(cfg config.Mongo) (*Journal, error) {
 	j := &Journal{
 		client: client, boxes: db.Collection("boxes"), dead: db.Collection("dead"), statements: db.Collection("statements"),
 		lives: db.Collection("lives"), seals: db.Collection("seals"),
+		annulments: db.Collection("annulments"), forgotten: db.Collection("forgotten"),
 	}
 	j.writer = newWriter(mongoStore{db, j.boxes})
 	return j, nil

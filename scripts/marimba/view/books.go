@@ -44,6 +44,7 @@ type AuditRow struct {
 	Channel   events.Channel `json:"channel"`
 	Cast      int64          `json:"cast"`
 	Counted   int64          `json:"counted"`
+	Annulled  int64          `json:"annulled"`
 	Duplicate int64          `json:"duplicate"`
 	OverLimit int64          `json:"over_limit"`
 	Refused   int64          `json:"refused"`
@@ -113,13 +114,13 @@ func WriteAudit(out io.Writer, a Audit) {
 
 func writeAuditRows(out io.Writer, a Audit) {
 	t := newTable(out)
-	t.AppendHeader(table.Row{"Contest", "Channel", "Cast", "=", "Counted", "Duplicate", "Over limit", "Refused", "Dead", "In flight"})
+	t.AppendHeader(table.Row{"Contest", "Channel", "Cast", "=", "Counted", "Annulled", "Duplicate", "Over limit", "Refused", "Dead", "In flight"})
 	line := func(contest, channel any, r AuditRow) table.Row {
 		sign := "="
-		if r.Cast != r.Counted+r.Duplicate+r.OverLimit+r.Refused+r.Dead+r.InFlight {
+		if r.Cast != r.Counted+r.Annulled+r.Duplicate+r.OverLimit+r.Refused+r.Dead+r.InFlight {
 			sign = "≠"
 		}
-		return table.Row{contest, channel, r.Cast, sign, r.Counted, r.Duplicate, r.OverLimit, r.Refused, r.Dead, r.InFlight}
+		return table.Row{contest, channel, r.Cast, sign, r.Counted, r.Annulled, r.Duplicate, r.OverLimit, r.Refused, r.Dead, r.InFlight}
 	}
 	var sum AuditRow
 	for _, c := range a.Contests {
@@ -128,6 +129,7 @@ func writeAuditRows(out io.Writer, a Audit) {
 		}
 		sum.Cast += c.Total.Cast
 		sum.Counted += c.Total.Counted
+		sum.Annulled += c.Total.Annulled
 		sum.Duplicate += c.Total.Duplicate
 		sum.OverLimit += c.Total.OverLimit
 		sum.Refused += c.Total.Refused
@@ -135,7 +137,7 @@ func writeAuditRows(out io.Writer, a Audit) {
 		sum.InFlight += c.Total.InFlight
 	}
 	t.AppendFooter(line("sum", "", sum))
-	t.SetColumnConfigs(rightFrom(3, 10))
+	t.SetColumnConfigs(rightFrom(3, 11))
 	t.Render()
 }
 

@@ -16,10 +16,10 @@ func TestWriteAudit(t *testing.T) {
 	var a Audit
 	a.InFlight, a.Read.Votes, a.Read.Newer, a.Read.Foreign, a.Seconds = 1, 12, 2, 3, 1.26
 	c := AuditedContest{Contest: "rock", Rows: []AuditRow{
-		{Channel: events.ByHTTP, Cast: 6, Counted: 1, Duplicate: 1, OverLimit: 1, Refused: 1, Dead: 1, InFlight: 1},
+		{Channel: events.ByHTTP, Cast: 7, Counted: 1, Annulled: 1, Duplicate: 1, OverLimit: 1, Refused: 1, Dead: 1, InFlight: 1},
 		{Channel: events.ByGRPC, Cast: 4, Counted: 3},
 	}}
-	c.Total = AuditRow{Cast: 10, Counted: 4, Duplicate: 1, OverLimit: 1, Refused: 1, Dead: 1, InFlight: 1}
+	c.Total = AuditRow{Cast: 11, Counted: 4, Annulled: 1, Duplicate: 1, OverLimit: 1, Refused: 1, Dead: 1, InFlight: 1}
 	c.Board.Votes = Threefold{31, 30, 30}
 	c.Board.Bands = append(c.Board.Bands, AuditedBand{Band: "Other", Threefold: Threefold{9, 8, 8}, Differs: []string{"rank 1"}})
 	for range 25 {
@@ -31,7 +31,7 @@ func TestWriteAudit(t *testing.T) {
 	var out bytes.Buffer
 	WriteAudit(&out, a)
 	for _, want := range []string{
-		"│ rock http 6 = 1 1 1 1 1 1 │", "│ rock grpc 4 ≠ 3 0 0 0 0 0 │", "│ sum 10 ≠ 4 1 1 1 1 1 │",
+		"│ rock http 7 = 1 1 1 1 1 1 1 │", "│ rock grpc 4 ≠ 3 0 0 0 0 0 0 │", "│ sum 11 ≠ 4 1 1 1 1 1 1 │",
 		"│ Other 9 8 8 ≠ │", "│ Same 1 1 1 = │", "and 10 more", "│ sum 31 30 30 │",
 		"id_twice in rock: an id was counted more than once (1 votes)\n r.0, r.1\n", "cast_cut: is cut\n",
 		"THE BOOKS DO NOT BALANCE: 10 votes were cast, 1 are in flight; read in 1.3 s.\n2 votes more were cast meanwhile", "3 records of votes.cast are no boxes",
