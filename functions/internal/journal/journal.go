@@ -2,26 +2,18 @@ package journal
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
 	"go.mongodb.org/mongo-driver/v2/mongo"
-	"go.mongodb.org/mongo-driver/v2/mongo/options"
-	"go.mongodb.org/mongo-driver/v2/mongo/readconcern"
-	"go.mongodb.org/mongo-driver/v2/mongo/writeconcern"
 
 	"marimba/config"
+	"marimba/functions/internal/mongodb"
 )
 
-// Bounds of a conversation with MongoDB. An append ends before the source's
-// delivery timeout of 30 s, so that its error is ours to tell.
-const (
-	selectTimeout  = 5 * time.Second
-	connectTimeout = 5 * time.Second
-	insertTimeout  = 20 * time.Second
-	poolSize       = 16
-)
+// insertTimeout bounds an append: it ends before the source's delivery timeout of
+// 30 s, so that its error is ours to tell.
+const insertTimeout = 20 * time.Second
 
 // Journal is the log. It is safe for concurrent use.
 type Journal struct {
@@ -41,27 +33,9 @@ type Journal struct {
 // does when it needs to, so a MongoDB that is away is an error of the call.
 // Close ends what Open starts.
 func Open(cfg config.Mongo) (*Journal, error) {
-	opt := options.Client().
-		ApplyURI(cfg.URL.Reveal()).
-		SetServerSelectionTimeout(selectTimeout).
-		SetConnectTimeout(connectTimeout).
-		SetMaxPoolSize(poolSize).
-		SetMonitor(watch()).
-		// A vote that is in the log is on disk, and on most members of a replica set.
-		SetWriteConcern(&writeconcern.WriteConcern{W: writeconcern.WCMajority, Journal: new(true)}).
-		SetReadConcern(readconcern.Majority())
-	if opt.Validate() != nil {
-		return nil, errors.New("MONGO_URL is not a mongodb:// connection string") // its own words may hold the password
-	}
-	if cfg.TLSCA != "" {
-		if opt.TLSConfig == nil {
-			return nil, errors.New("MONGO_TLS_CA is set, but MONGO_URL does not ask for TLS: tls=true")
-		}
-		opt.TLSConfig.RootCAs = cfg.TLSCA.Pool()
-	}
-	client, err := mongo.Connect(opt)
+	client, err := mongodb.Client(cfg)
 	if err != nil {
-		return nil, errors.New("MONGO_URL is not a mongodb:// connection string of a known form")
+		return nil, err
 	}
 	db := client.Database(cfg.Database)
 	j := &Journal{
