@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"marimba/events"
+	"marimba/functions/internal/annul"
 	"marimba/functions/internal/counts"
 )
 
@@ -26,7 +27,7 @@ type balance struct {
 	States  map[events.State]int64                    `json:"states"`
 	Channel map[events.Channel]map[events.State]int64 `json:"channels"`
 	Refused map[events.Code]int64                     `json:"refusals"`
-	// Replaced is how many of the counted votes gave way to a later one of the
+	// Replaced is how many of the counted votes that stand gave way to a later one of the
 	// same voter. The board has the counted votes less these.
 	Replaced int64 `json:"replaced"`
 	// Pending are votes that are decided but not in the log yet. They are in no
@@ -51,7 +52,12 @@ func (r *results) showBalance(w http.ResponseWriter, req *http.Request) error {
 	if err != nil {
 		return err
 	}
+	book, err := r.annulments.of(req.Context(), c)
+	if err != nil {
+		return err
+	}
 	b := makeBalance(figures, dead)
+	b.annul(book.Effect)
 	b.Contest, b.Pending = c.ID, undecided
 	b.AsOf = r.now().UTC()
 	return write(w, req, forAMoment, "", b)
@@ -78,6 +84,24 @@ func makeBalance(f counts.Figures, dead map[events.Channel]int64) balance {
 		b.Channel[channel] = in
 	}
 	return b
+}
+
+// annul takes the annulled votes out of the counted ones: they are a state of their
+// own in the books.
+func (b *balance) annul(effect *annul.Effect) {
+	b.States[events.Annulled] = effect.Votes()
+	b.States[events.Counted] -= effect.Votes()
+	for channel, in := range b.Channel {
+		n := int64(0)
+		if effect != nil {
+			n = effect.Channels[channel]
+		}
+		in[events.Annulled] = n
+		in[events.Counted] -= n
+	}
+	if effect != nil {
+		b.Replaced -= effect.Replaced
+	}
 }
 
 // deadFor is how long the number of dead votes is believed. It changes seldom,

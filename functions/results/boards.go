@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"marimba/events"
+	"marimba/functions/internal/annul"
 	"marimba/functions/internal/board"
 	"marimba/functions/internal/counts"
 )
@@ -32,6 +33,8 @@ type boardSheet struct {
 	Provisional bool         `json:"provisional"` // until the contest is final
 	// Withheld says what the public does not see; empty: nothing.
 	Withheld events.Withheld `json:"withheld,omitempty"`
+	// Annulled is how many votes the board is without because they are annulled.
+	Annulled int64 `json:"annulled,omitempty"`
 }
 
 func (b boardSheet) cut(bands, albums int) boardSheet {
@@ -55,6 +58,7 @@ type boards struct {
 	contests contests
 	tallies  tallies
 	finals   *finals
+	annulled *annulments
 	log      searched
 	now      func() time.Time
 
@@ -71,12 +75,13 @@ type keptBoard struct {
 	digest   string
 	revision string // of the contest
 	version  int64
+	acts     int       // of the contest's book of annulments
 	read     time.Time // zero: never
 }
 
-func newBoards(contests contests, tallies tallies, finals *finals, log searched, now func() time.Time) *boards {
+func newBoards(contests contests, tallies tallies, finals *finals, annulled *annulments, log searched, now func() time.Time) *boards {
 	return &boards{
-		contests: contests, tallies: tallies, finals: finals, log: log, now: now, kept: make(map[string]*keptBoard),
+		contests: contests, tallies: tallies, finals: finals, annulled: annulled, log: log, now: now, kept: make(map[string]*keptBoard),
 		freezing: make(chan struct{}, 1), ice: make(map[string]frozenBoard),
 	}
 }
@@ -97,48 +102,61 @@ func (b *boards) of(ctx context.Context, contest string) (boardSheet, string, er
 		return boardSheet{}, "", fmt.Errorf("wait for the board of %s: %w", contest, ctx.Err())
 	}
 	phase := b.finals.phaseOf(ctx, c)
+	book, err := b.annulled.of(ctx, c)
+	if err != nil && phase == events.Final {
+		return boardSheet{}, "", err
+	}
 	if phase == events.Final {
-		return b.final(ctx, c, kept)
+		return b.final(ctx, c, kept, book)
 	}
 	now := b.now()
 	version, err := b.tallies.Version(ctx, c)
 	if err != nil {
 		return boardSheet{}, "", err
 	}
-	if kept.read.IsZero() || version != kept.version || c.Revision != kept.revision || phase != kept.board.Phase || now.Sub(kept.read) >= staleAfter {
+	if kept.read.IsZero() || version != kept.version || c.Revision != kept.revision || phase != kept.board.Phase || len(book.Acts) != kept.acts || now.Sub(kept.read) >= staleAfter {
 		// The version is older than the tally or of the same age: a change between
 		// the two is seen as one again, never missed.
 		votes, err := b.tallies.Tally(ctx, c)
 		if err != nil {
 			return boardSheet{}, "", err
 		}
-		made := boardSheet{board.Make(c, votes, now), phase, true, ""}
+		made := boardSheet{Phase: phase, Provisional: true}
+		if book.Effect != nil {
+			votes = votes.Less(book.Effect.Histogram())
+			made.Annulled = book.Effect.Votes() - book.Effect.Replaced
+		}
+		made.Board = board.Make(c, votes, now)
 		if kept.digest, err = made.digest(); err != nil {
 			return boardSheet{}, "", err
 		}
-		kept.board, kept.revision, kept.version, kept.read = made, c.Revision, version, now
+		kept.board, kept.revision, kept.version, kept.acts, kept.read = made, c.Revision, version, len(book.Acts), now
 	}
 	current := kept.board
 	current.AsOf = now.UTC()
 	return current, kept.digest, nil
 }
 
-// final returns the board of a contest's statement. It does not move any more,
-// whatever becomes of the counts.
-func (b *boards) final(ctx context.Context, c events.Contest, kept *keptBoard) (boardSheet, string, error) {
-	if kept.board.Phase == events.Final {
+// final returns the board of a contest's statement or, if votes are annulled, that
+// of the last ruling. It does not move any more, whatever becomes of the counts.
+func (b *boards) final(ctx context.Context, c events.Contest, kept *keptBoard, book *annul.Book) (boardSheet, string, error) {
+	if kept.board.Phase == events.Final && kept.acts == len(book.Acts) {
 		return kept.board, kept.digest, nil
 	}
-	stated, err := b.finals.boardOf(ctx, c.ID)
-	if err != nil {
-		return boardSheet{}, "", err
+	shown := boardSheet{Phase: events.Final}
+	if effect := book.Effect; effect != nil && len(effect.InForce) > 0 {
+		shown.Board, shown.Annulled = effect.New, effect.Votes()-effect.Replaced
+	} else {
+		var err error
+		if shown.Board, err = b.finals.boardOf(ctx, c.ID); err != nil {
+			return boardSheet{}, "", err
+		}
 	}
-	shown := boardSheet{stated, events.Final, false, ""}
 	digest, err := shown.digest()
 	if err != nil {
 		return boardSheet{}, "", err
 	}
-	kept.board, kept.digest = shown, digest
+	kept.board, kept.digest, kept.acts = shown, digest, len(book.Acts)
 	return shown, digest, nil
 }
 

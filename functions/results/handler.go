@@ -10,6 +10,7 @@ import (
 
 	"marimba/config"
 	"marimba/events"
+	"marimba/functions/internal/annul"
 	"marimba/functions/internal/problem"
 	"marimba/functions/internal/replay"
 )
@@ -30,23 +31,26 @@ type contests interface {
 
 // results answers questions about the votes.
 type results struct {
-	contests contests
-	counts   counted
-	journal  logged
-	finals   *finals
-	boards   *boards
-	feeds    *feeds // of boards
-	tails    *feeds // of the newest votes
-	flights  *flights
-	letters  replay.Sender
-	shelved  *shelved
-	access   access
-	searches chan struct{} // one entry for each search of the log that runs
-	exports  chan struct{}
-	replays  chan struct{}
-	patience time.Duration // of a request that waits for a place in them
-	now      func() time.Time
-	door     string // URL of ingress-http, for the pages; empty: they take no votes
+	contests   contests
+	counts     counted
+	journal    logged
+	finals     *finals
+	boards     *boards
+	feeds      *feeds // of boards
+	tails      *feeds // of the newest votes
+	flights    *flights
+	letters    replay.Sender
+	shelved    *shelved
+	annulments *annulments
+	undoing    chan struct{}     // held while undone is looked at
+	undone     map[string]undone // by contest
+	access     access
+	searches   chan struct{} // one entry for each search of the log that runs
+	exports    chan struct{}
+	replays    chan struct{}
+	patience   time.Duration // of a request that waits for a place in them
+	now        func() time.Time
+	door       string // URL of ingress-http, for the pages; empty: they take no votes
 }
 
 // counted is what Redis knows.
@@ -63,6 +67,7 @@ type logged interface {
 	searched
 	buried
 	stated
+	annul.Kept
 }
 
 // streamed is what Kafka knows, and takes.
@@ -83,7 +88,9 @@ func newResults(ctx context.Context, contests contests, counts counted, journal 
 		now:      time.Now,
 	}
 	r.finals = newFinals(journal, r.clock)
-	r.boards = newBoards(contests, counts, r.finals, journal, r.clock)
+	r.annulments = newAnnulments(journal, r.clock)
+	r.undoing, r.undone = make(chan struct{}, 1), make(map[string]undone)
+	r.boards = newBoards(contests, counts, r.finals, r.annulments, journal, r.clock)
 	r.feeds = newFeeds(ctx, "board", frameEvery, r.boards.frame)
 	r.tails = newFeeds(ctx, "tail of the log", tailEvery, r.tail)
 	r.flights = newFlights(kafka, r.clock)
@@ -113,6 +120,7 @@ func (r *results) table() []route {
 		{"GET /v1/contests/{contest}/history", r.showHistory, false},
 		{"GET /v1/contests/{contest}/balance", r.showBalance, false},
 		{"GET /v1/contests/{contest}/statement", r.showStatement, false},
+		{"GET /v1/contests/{contest}/annulments", r.showAnnulments, false},
 		{"GET /v1/contests/{contest}/votes/{id}", r.findVote, false},
 		{"GET /v1/receipts/{receipt}", r.showReceipt, false},
 		{"GET /v1/flight", r.showFlight, false},

@@ -333,7 +333,7 @@ func TestBalance(t *testing.T) {
 		{Contest: "default", Channel: events.ByHTTP, Votes: 60, State: journal.Shelved},
 	}
 	b := read[balance](t, h.get(t, "/v1/contests/rock/balance"))
-	want := map[events.State]int64{events.Counted: 15, events.Duplicate: 1, events.OverLimit: 1, events.Refused: 2, events.Dead: 6}
+	want := map[events.State]int64{events.Annulled: 0, events.Counted: 15, events.Duplicate: 1, events.OverLimit: 1, events.Refused: 2, events.Dead: 6}
 	if fmt.Sprint(b.States) != fmt.Sprint(want) || b.Final != 25 || b.Channel[events.ByHTTP][events.Dead] != 6 || len(b.Channel) != 4 ||
 		b.Refused[events.BandUnknown] != 2 || b.Replaced != 3 || b.Pending[events.Counted] != 4 {
 		t.Errorf("balance is %+v", b)

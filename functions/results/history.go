@@ -91,9 +91,14 @@ func (r *results) seconds(ctx context.Context, c events.Contest, from, to time.T
 	if err != nil {
 		return nil, err
 	}
+	annulled, err := r.undoneOf(ctx, c)
+	if err != nil {
+		return nil, err
+	}
 	points := make([]secondPoint, len(steps))
 	for i, s := range steps {
 		points[i] = secondPoint{At: s.At, State: s.Votes}
+		annulled.from(s.At, s.Votes)
 		for _, n := range s.Votes {
 			points[i].Votes += n
 		}
@@ -115,12 +120,19 @@ func (r *results) minutes(ctx context.Context, c events.Contest, from, to time.T
 	for _, band := range b.Bands {
 		shown[events.Fold(band.Name)] = band.Name
 	}
+	annulled, err := r.undoneOf(ctx, c)
+	if err != nil {
+		return nil, err
+	}
 	withheld := r.withheld(ctx, c)
 	leading := leadingBands(steps)
 	points := make([]minutePoint, len(steps))
 	for i, s := range steps {
 		points[i] = minutePoint{At: s.At, Bands: make(map[string]int64)}
 		for name, n := range s.Bands {
+			if n -= annulled.of(s.At, name); n <= 0 {
+				continue
+			}
 			points[i].Votes += n
 			late := s.At.Add(time.Minute).After(c.Showing.FrozenFrom)
 			if !leading[name] || withheld == events.Hidden || withheld == events.Frozen && late {

@@ -74,6 +74,7 @@ func (r *results) searchLogs(w http.ResponseWriter, req *http.Request) error {
 			return err
 		}
 	}
+	r.standing(req.Context(), &filter)
 	if format != "json" && !q.has("limit") {
 		if !full {
 			return events.Refuse(events.TokenRequired, "")
@@ -108,7 +109,7 @@ func (r *results) filter(q *query) journal.Filter {
 		Contest: q.text("contest"),
 		Band:    band,
 		Channel: oneOf(q, "channel", append([]events.Channel{""}, events.Channels...)...),
-		State:   oneOf(q, "state", "", events.Counted, events.Duplicate, events.OverLimit, events.Refused),
+		State:   oneOf(q, "state", "", events.Counted, events.Duplicate, events.OverLimit, events.Refused, events.Annulled),
 		From:    q.time("from"),
 		To:      q.time("to"),
 	}
@@ -181,7 +182,7 @@ func (r *results) export(w http.ResponseWriter, req *http.Request, f journal.Fil
 	w.Header().Set("Content-Disposition", `attachment; filename="votes.`+format+`"`)
 	return r.writeRows(ctx, w, format, true, func(yield func(row, error) bool) {
 		for from, err := range r.journal.Rows(ctx, f) {
-			if !yield(rowOf(from, true), err) {
+			if !yield(r.shown(ctx, from, true), err) {
 				return
 			}
 		}

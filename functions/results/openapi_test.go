@@ -66,11 +66,11 @@ func TestDescriptionHasEveryWord(t *testing.T) {
 		t.Errorf("channels are %s", got)
 	}
 	row := schemas["Row"].(map[string]any)["properties"].(map[string]any)
-	if got := words(row["state"]); got != fmt.Sprint(events.States) {
+	if got := words(row["state"]); got != fmt.Sprint(append(slices.Clone(events.States), events.Annulled)) {
 		t.Errorf("states are %s", got)
 	}
 	states := schemas["States"].(map[string]any)["properties"].(map[string]any)
-	for _, state := range events.States {
+	for _, state := range append(slices.Clone(events.States), events.Annulled) {
 		if _, ok := states[string(state)]; !ok {
 			t.Errorf("state %s is not in States", state)
 		}
@@ -105,6 +105,8 @@ func TestAnswersAreAsDescribed(t *testing.T) {
 		{path: "/v1/contests/rock/history?step=second", of: "/v1/contests/{contest}/history"},
 		{path: "/v1/contests/rock/history", of: "/v1/contests/{contest}/history"},
 		{path: "/v1/contests/rock/balance", of: "/v1/contests/{contest}/balance"},
+		{path: "/v1/contests/rock/annulments", of: "/v1/contests/{contest}/annulments"},
+		{path: "/v1/contests/nowhere/annulments", of: "/v1/contests/{contest}/annulments", status: "404"},
 		{path: "/v1/contests/rock/statement", of: "/v1/contests/{contest}/statement"},
 		{path: "/v1/contests/default/statement", of: "/v1/contests/{contest}/statement", status: "404"},
 		{path: "/v1/contests/rock/votes/mine", of: "/v1/contests/{contest}/votes/{id}"},

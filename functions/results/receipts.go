@@ -209,10 +209,12 @@ type row struct {
 	Year    int32            `json:"year"`
 	Rank    board.Hundredths `json:"rank"`
 	State   events.State     `json:"state"`
-	Reason  events.Code      `json:"reason,omitempty"` // why it was refused
-	Field   string           `json:"field,omitempty"`  // which the reason concerns
-	Cause   string           `json:"cause,omitempty"`  // why it is dead
-	Way     *way             `json:"way,omitempty"`    // of one that was asked for by its receipt
+	// AnnulledBy is the number of the case that annuls it.
+	AnnulledBy int         `json:"annulled_by,omitempty"`
+	Reason     events.Code `json:"reason,omitempty"` // why it was refused
+	Field      string      `json:"field,omitempty"`  // which the reason concerns
+	Cause      string      `json:"cause,omitempty"`  // why it is dead
+	Way        *way        `json:"way,omitempty"`    // of one that was asked for by its receipt
 	// Withheld: what the vote is for is not public yet, and left out here.
 	Withheld bool `json:"withheld,omitempty"`
 	*private

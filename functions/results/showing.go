@@ -39,6 +39,9 @@ func (r *results) withheldAt(ctx context.Context, contest string, at time.Time) 
 // ended, not what it is for.
 func (r *results) shown(ctx context.Context, from journal.Row, full bool) row {
 	out := rowOf(from, full)
+	if out.AnnulledBy = r.annulledBy(ctx, from); out.AnnulledBy > 0 {
+		out.State = events.Annulled
+	}
 	if !full && r.withheldAt(ctx, from.Contest, from.Vote.At) {
 		out.Name, out.Album, out.Year, out.Rank, out.Withheld = "", "", 0, 0, true
 	}
@@ -127,7 +130,7 @@ func (b *boards) frozen(ctx context.Context, c events.Contest, phase events.Phas
 	if err != nil {
 		return boardSheet{}, "", err
 	}
-	sheet := boardSheet{board.Make(c, votes, c.Showing.FrozenFrom), phase, true, events.Frozen}
+	sheet := boardSheet{Board: board.Make(c, votes, c.Showing.FrozenFrom), Phase: phase, Provisional: true, Withheld: events.Frozen}
 	digest, err := sheet.digest()
 	if err != nil {
 		return boardSheet{}, "", err

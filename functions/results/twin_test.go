@@ -130,6 +130,7 @@ type mongoTwin struct {
 	away    error
 	mu      sync.Mutex
 	asked   journal.Filter
+	acts    []journal.Ruling
 	entered chan struct{} // if set, a page says that it was asked for
 	hold    chan struct{} // if set, a page waits for it
 }
@@ -252,6 +253,24 @@ func (m *mongoTwin) Statement(_ context.Context, contest string) (journal.Statem
 	defer m.mu.Unlock()
 	text, ok := m.stated[contest]
 	return journal.Statement{Contest: contest, At: noon, Digest: hexOf(text), Text: text}, ok, m.away
+}
+
+func (m *mongoTwin) Ruling(_ context.Context, contest string, number int) (journal.Ruling, bool, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, r := range m.acts {
+		if r.Contest == contest && r.Number == number {
+			return r, true, m.away
+		}
+	}
+	return journal.Ruling{}, false, m.away
+}
+
+func (m *mongoTwin) Rule(_ context.Context, r journal.Ruling) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.acts = append(m.acts, r)
+	return m.away
 }
 
 func (m *mongoTwin) Final(context.Context) (map[string]bool, error) {

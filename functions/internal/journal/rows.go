@@ -50,11 +50,13 @@ type Filter struct {
 	From    time.Time    // received at or after it
 	To      time.Time    // received before it
 	Except  []string     // contests that are left out where Contest names none
+	// Where chooses further, of the rows that all else chooses; nil chooses all.
+	Where func(Row) bool
 }
 
 // All reports whether a filter chooses all votes, of one contest or of all.
 func (f Filter) All() bool {
-	return f.Band == "" && f.Channel == "" && f.State == "" && f.From.IsZero() && f.To.IsZero() && len(f.Except) == 0
+	return f.Band == "" && f.Channel == "" && f.State == "" && f.From.IsZero() && f.To.IsZero() && len(f.Except) == 0 && f.Where == nil
 }
 
 // MaxPage is the most rows of a page.
@@ -186,7 +188,8 @@ func (f Filter) has(r Row) bool {
 	return (f.State == "" || r.State == f.State) &&
 		(f.From.IsZero() || !r.Vote.At.Before(f.From)) &&
 		(f.To.IsZero() || r.Vote.At.Before(f.To)) &&
-		(f.Band == "" || events.Fold(r.Vote.Name) == events.Fold(f.Band))
+		(f.Band == "" || events.Fold(r.Vote.Name) == events.Fold(f.Band)) &&
+		(f.Where == nil || f.Where(r))
 }
 
 func (e Entry) row(i int) Row {
