@@ -16,7 +16,7 @@ const (
 )
 
 // Topics lists all topics in the order of a vote's way.
-var Topics = []Topic{VotesCast, VotesAccepted, VotesRefused, VotesDead}
+var Topics = []Topic{VotesCast, VotesAccepted, VotesRefused, VotesCounted, VotesDead}
 
 // Route says which topics a function is fed from and which it writes.
 type Route struct {
@@ -33,7 +33,7 @@ var Routes = []Route{
 	{Function: "ingress-http", Public: true, Writes: []Topic{VotesCast}},
 	{Function: "ingress-grpc", Public: true, Writes: []Topic{VotesCast}},
 	{Function: "screen", Reads: []Topic{VotesCast}, Writes: []Topic{VotesAccepted, VotesRefused}},
-	{Function: "tally", Reads: []Topic{VotesAccepted, VotesRefused}},
+	{Function: "tally", Reads: []Topic{VotesAccepted, VotesRefused}, Writes: []Topic{VotesCounted}},
 	{Function: "shelve", Reads: []Topic{VotesDead}},
 	{Function: "results", Public: true},
 }

@@ -5,6 +5,7 @@ import "marimba/config"
 // settings come from the environment.
 type settings struct {
 	config.Server
+	config.Kafka
 	config.Redis
 	config.Mongo
 	config.Contests

@@ -30,6 +30,7 @@ type log interface {
 	Append(ctx context.Context, e journal.Entry) (attempt string, err error)
 	Stands(ctx context.Context, contest, id, attempt string) (bool, error)
 	Replace(ctx context.Context, e journal.Entry, void string) (attempt string, err error)
+	Held(ctx context.Context, id string) (journal.Entry, error)
 }
 
 // charts are told of the contests whose counts have changed. They must not block.
@@ -49,17 +50,18 @@ type tally struct {
 	counts   counter
 	journal  log
 	mending  *mending
+	send     sender
 	charts   charts
 	room     chan struct{} // one for each box at work
 	now      func() time.Time
 }
 
-func newTally(contests contests, counts counter, journal log, mending *mending, charts charts) tally {
-	return tally{contests, counts, journal, mending, charts, make(chan struct{}, maxAtWork), time.Now}
+func newTally(contests contests, counts counter, journal log, mending *mending, send sender, charts charts) tally {
+	return tally{contests, counts, journal, mending, send, charts, make(chan struct{}, maxAtWork), time.Now}
 }
 
-// handle counts the votes of a judged box, logs what became of them, and settles
-// the box. Each step may be repeated from the first, by this process or another,
+// handle counts the votes of a judged box, logs what became of them, settles the
+// box, and announces what was counted. Each step may be repeated from the first, by this process or another,
 // whatever was done before: the end is the same. Only then the event is done.
 //
 // If it turns out that the counts are not known to be what the log says, they are
@@ -112,10 +114,14 @@ func (t tally) bring(ctx context.Context, e event.Event) (events.Contest, error)
 		return contest, err
 	}
 	t.charts.changed(contest)
-	telemetry.Box(len(entry.Box.Votes))
-	if logged == answer.Attempt { // else they were told of when that was made
+	decided := logged == answer.Attempt
+	if decided { // else they were told of when that was made
 		telemetry.Final(ctx, entry.Box, answer.States)
 	}
+	if err := t.announce(ctx, entry, answer.States, logged, decided); err != nil {
+		return contest, err
+	}
+	telemetry.Box(len(entry.Box.Votes))
 	return contest, nil
 }
 

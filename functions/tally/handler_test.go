@@ -77,6 +77,21 @@ func (k *killed) Replace(ctx context.Context, e journal.Entry, void string) (str
 	return k.journal.Replace(ctx, e, void)
 }
 
+func (k *killed) Held(ctx context.Context, id string) (journal.Entry, error) {
+	return k.journal.Held(ctx, id)
+}
+
+func (k *killed) Send(ctx context.Context, evs ...event.Event) error {
+	if k.dies() {
+		return errKilled
+	}
+	err := k.send.Send(ctx, evs...)
+	if k.dies() {
+		return errKilled
+	}
+	return err
+}
+
 func (k *killed) Settle(ctx context.Context, c events.Contest, e counts.Entry, a counts.Answer, logged string) error {
 	if k.dies() {
 		return errKilled
@@ -96,12 +111,14 @@ type books struct {
 	seconds []counts.Second
 	newest  []counts.Recent
 	log     map[string][]events.State
+	told    map[string]int // receipts that were announced
 }
 
 type fixture struct {
 	tally
 	store *counts.Store
 	log   *journaltest.Log
+	crier *crier
 }
 
 var contest = events.Contest{ID: "final", Shards: 3, Limit: events.Limit{Mode: events.PerContest, N: 1}}
@@ -117,7 +134,8 @@ func newFixture(t *testing.T) fixture {
 	if err := countstest.Begin(t.Context(), store, contest); err != nil {
 		t.Fatal(err)
 	}
-	return fixture{newTally(roll{contest.ID: contest}, store, log, mending, uncharted{}), store, log}
+	crier := newCrier()
+	return fixture{newTally(roll{contest.ID: contest}, store, log, mending, crier, uncharted{}), store, log, crier}
 }
 
 func (f fixture) books(t *testing.T) books {
@@ -144,6 +162,7 @@ func (f fixture) books(t *testing.T) books {
 	for _, e := range f.log.All("") {
 		b.log[e.ID] = e.States
 	}
+	b.told = f.crier.receipts(t)
 	return b
 }
 
@@ -172,7 +191,8 @@ func judged(id string) []event.Event {
 // Wherever a delivery is killed, once or twice, the deliveries that follow leave
 // the same books as one that is not, and so does one that comes when all is done.
 func TestKilledAnywhere(t *testing.T) {
-	const steps = 6 // before and behind each of three calls
+	const most = 8                                                                   // before and behind each of four calls
+	steps := map[string]int{events.TypeAccepted: most, events.TypeRefused: most - 2} // of refused votes nothing is announced
 	clean := newFixture(t)
 	for _, e := range judged("box") {
 		if err := clean.handle(t.Context(), e); err != nil {
@@ -184,15 +204,18 @@ func TestKilledAnywhere(t *testing.T) {
 	if !reflect.DeepEqual(want.figures.Votes[events.ByGRPC], wantStates) || len(want.pending) != 0 {
 		t.Fatalf("a clean pass leaves %+v", want)
 	}
-	for first := range steps {
-		for second := range steps + 1 {
+	if counted := countedIn(t, clean.log); len(counted) != 3 || !maps.Equal(want.told, counted) {
+		t.Fatalf("announced are %v, counted %v", want.told, counted)
+	}
+	for first := range most {
+		for second := range most + 1 {
 			t.Run(fmt.Sprintf("%d-%d", first+1, second+1), func(t *testing.T) {
 				f := newFixture(t)
 				for _, e := range judged("box") {
 					for _, at := range []int{first + 1, second + 1, 0, 0} { // 0 is never
 						k := &killed{tally: f.tally, at: at}
-						err := newTally(f.contests, k, k, f.mending, uncharted{}).handle(t.Context(), e)
-						if at > 0 && at <= steps != errors.Is(err, errKilled) || at == 0 && err != nil {
+						err := newTally(f.contests, k, k, f.mending, k, uncharted{}).handle(t.Context(), e)
+						if at > 0 && at <= steps[e.Type()] != errors.Is(err, errKilled) || at == 0 && err != nil {
 							t.Fatalf("killed at %d: %v", at, err)
 						}
 					}

@@ -1,5 +1,5 @@
-// Command tally counts each judged vote once, and writes what became of it to
-// the log.
+// Command tally counts each judged vote once, writes what became of it to the log,
+// and announces what is counted.
 package main
 
 import (
@@ -10,6 +10,7 @@ import (
 	"marimba/functions/internal/counts"
 	"marimba/functions/internal/journal"
 	"marimba/functions/internal/mend"
+	"marimba/functions/internal/publish"
 	"marimba/functions/internal/serve"
 	"marimba/functions/internal/stage"
 	"marimba/functions/internal/telemetry"
@@ -38,11 +39,17 @@ func run(ctx context.Context, environ []string) error {
 	if err != nil {
 		return err
 	}
+	ctx, lost := context.WithCancelCause(ctx)
+	defer lost(nil)
+	producer, err := publish.Open(cfg.Kafka, "tally", lost)
+	if err != nil {
+		return err
+	}
 	go prepare(ctx, log)
 	mending := newMending(ctx, mend.New(store, log))
 	drawing := newDrawing(ctx, store, pace)
-	tally := newTally(contests, store, log, mending, drawing)
-	return serve.HTTP(ctx, cfg.Server, stage.New(tally.handle), mending.close, drawing.close, log.Close, store.Close)
+	tally := newTally(contests, store, log, mending, producer, drawing)
+	return serve.HTTP(ctx, cfg.Server, stage.New(tally.handle), mending.close, drawing.close, producer.Close, log.Close, store.Close)
 }
 
 // prepare makes the log's indexes. Votes are counted without them, so failing

@@ -191,7 +191,7 @@ func TestFirstVoteAndHold(t *testing.T) {
 	client := redis.NewClient(&redis.Options{Addr: server.Addr(), Protocol: 2})
 	t.Cleanup(func() { _ = client.Close() })
 	store, log := counts.New(client), journaltest.New()
-	tally := newTally(roll{contest.ID: contest}, store, log, newMending(t.Context(), mend.New(store, log)), uncharted{})
+	tally := newTally(roll{contest.ID: contest}, store, log, newMending(t.Context(), mend.New(store, log)), newCrier(), uncharted{})
 	for _, e := range judged("first") {
 		if err := tally.handle(t.Context(), e); err != nil {
 			t.Fatal(err)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -45,6 +46,7 @@ func (c *chance) n(n int) int {
 type frail struct {
 	counter
 	log
+	sender
 	*chance
 }
 
@@ -69,6 +71,10 @@ func (f frail) Count(ctx context.Context, c events.Contest, e counts.Entry) (a c
 
 func (f frail) Settle(ctx context.Context, c events.Contest, e counts.Entry, a counts.Answer, logged string) error {
 	return f.step(func() error { return f.counter.Settle(ctx, c, e, a, logged) })
+}
+
+func (f frail) Send(ctx context.Context, evs ...event.Event) error {
+	return f.step(func() error { return f.sender.Send(ctx, evs...) })
 }
 
 func (f frail) Append(ctx context.Context, e journal.Entry) (attempt string, err error) {
@@ -176,7 +182,8 @@ func cast(d *rand.Rand, c events.Contest, boxes int) (out []event.Event, votes m
 // that die and stand still, while redis-server is killed and comes back: with what
 // it had on its disk, which may lack the last second, with an older disk, or with
 // none; and while counts are recounted. Nobody lends a hand. In the end each vote
-// has counted once: counts = log = what voters cast.
+// has counted once: counts = log = what voters cast; and what was announced at any
+// time are these votes.
 func TestRedisIsLostAgainAndAgain(t *testing.T) {
 	slog.SetDefault(slog.New(slog.DiscardHandler))
 	for i, limit := range []events.Limit{
@@ -197,7 +204,7 @@ func loseRedis(t *testing.T, c events.Contest, seed uint64) {
 	server := redistest.Start(t, "--appendonly", "yes")
 	luck := &chance{d: rand.New(rand.NewPCG(seed, 0))}
 	all, votes := cast(rand.New(rand.NewPCG(seed, 1)), c, boxes)
-	log := journaltest.New()
+	log, crier := journaltest.New(), newCrier()
 	source := newStream(luck, slices.Clone(all))
 
 	var tallies []tally
@@ -208,8 +215,8 @@ func loseRedis(t *testing.T, c events.Contest, seed uint64) {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { _ = store.Close(context.Background()) })
-		f := frail{store, log, luck}
-		tallies = append(tallies, newTally(roll{c.ID: c}, f, f, newMending(ctx, mend.New(store, log)), uncharted{}))
+		f := frail{store, log, crier, luck}
+		tallies = append(tallies, newTally(roll{c.ID: c}, f, f, newMending(ctx, mend.New(store, log)), f, uncharted{}))
 		stores = append(stores, store)
 	}
 	var delivering, breaking sync.WaitGroup
@@ -264,7 +271,7 @@ func loseRedis(t *testing.T, c events.Contest, seed uint64) {
 	t.Log(did)
 
 	// One more box is all that it takes to notice what Redis lost last.
-	well := newTally(roll{c.ID: c}, stores[0], log, newMending(ctx, mend.New(stores[0], log)), uncharted{})
+	well := newTally(roll{c.ID: c}, stores[0], log, newMending(ctx, mend.New(stores[0], log)), crier, uncharted{})
 	last := events.Vote{ID: "last", Name: "Band 0", Year: 2000, At: received}
 	votes[" last"] = last
 	all = append(all, events.Box{ID: "last", Contest: c.ID, Channel: events.ByGRPC, Votes: []events.Vote{last}}.Event(events.TypeAccepted, "screen"))
@@ -273,7 +280,7 @@ func loseRedis(t *testing.T, c events.Contest, seed uint64) {
 			t.Fatal(err)
 		}
 	}
-	audit(t, c, stores[0], log, all, votes)
+	audit(t, c, stores[0], log, crier, all, votes)
 
 	// And if all comes once more, nothing changes.
 	for _, e := range all {
@@ -281,11 +288,11 @@ func loseRedis(t *testing.T, c events.Contest, seed uint64) {
 			t.Fatal(err)
 		}
 	}
-	audit(t, c, stores[0], log, all, votes)
+	audit(t, c, stores[0], log, crier, all, votes)
 }
 
 // audit holds counts, log and what was cast against each other.
-func audit(t *testing.T, c events.Contest, store *counts.Store, log *journaltest.Log, all []event.Event, votes map[string]events.Vote) {
+func audit(t *testing.T, c events.Contest, store *counts.Store, log *journaltest.Log, crier *crier, all []event.Event, votes map[string]events.Vote) {
 	t.Helper()
 	recount := counts.NewRecount(c)
 	final := make(map[string][]events.State) // by voter and id, but duplicates
@@ -307,6 +314,9 @@ func audit(t *testing.T, c events.Contest, store *counts.Store, log *journaltest
 	}
 	if boxes != len(all) || len(log.All(c.ID)) != boxes {
 		t.Errorf("%d boxes were cast, %d are in the log, of which %d stand", len(all), len(log.All(c.ID)), boxes)
+	}
+	if told, counted := crier.receipts(t), countedIn(t, log); !maps.Equal(told, counted) {
+		t.Errorf("%d votes were announced, %d are counted, and they are not the same", len(told), len(counted))
 	}
 	type limited struct{ voter, band string } // what the limit counts by
 	counted, distinct := make(map[limited]int64), make(map[limited]int64)

@@ -319,6 +319,16 @@ func (j *Journal) entry(ctx context.Context, eventID string) (e Entry, ok bool, 
 	return e, ok, nil
 }
 
+// Held returns the entry of an event's id that the log holds, whether it stands or
+// not.
+func (j *Journal) Held(ctx context.Context, id string) (Entry, error) {
+	var d document
+	if err := j.boxes.FindOne(ctx, bson.D{{Key: "_id", Value: id}}).Decode(&d); err != nil {
+		return Entry{}, fmt.Errorf("look for box %s: %w", id, err)
+	}
+	return d.entry()
+}
+
 // cursor is the place of a row: the time and id of its box, and its index.
 type cursor struct {
 	at    int64 // Unix time in ms

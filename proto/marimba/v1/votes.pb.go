@@ -129,12 +129,18 @@ func (x *Vote) GetCastAt() *timestamppb.Timestamp {
 
 // Receipt is the answer for a vote that Kafka has.
 type Receipt struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
-	Status        string                 `protobuf:"bytes,2,opt,name=status,proto3" json:"status,omitempty"` // "accepted"
-	Contest       string                 `protobuf:"bytes,3,opt,name=contest,proto3" json:"contest,omitempty"`
-	Receipt       string                 `protobuf:"bytes,4,opt,name=receipt,proto3" json:"receipt,omitempty"` // "<box>.<index>"; names this vote in results and log
-	ReceivedAt    *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=received_at,json=receivedAt,proto3" json:"received_at,omitempty"`
+	state      protoimpl.MessageState `protogen:"open.v1"`
+	Id         string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	Status     string                 `protobuf:"bytes,2,opt,name=status,proto3" json:"status,omitempty"` // "accepted"
+	Contest    string                 `protobuf:"bytes,3,opt,name=contest,proto3" json:"contest,omitempty"`
+	Receipt    string                 `protobuf:"bytes,4,opt,name=receipt,proto3" json:"receipt,omitempty"` // "<box>.<index>"; names this vote in results and log
+	ReceivedAt *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=received_at,json=receivedAt,proto3" json:"received_at,omitempty"`
+	// secret is the voter's alone: with it results tells whom this vote was for, and
+	// proves that it is in the public log. 16 bytes; URLs have it in base64url.
+	Secret []byte `protobuf:"bytes,6,opt,name=secret,proto3" json:"secret,omitempty"`
+	// commitment is the entry of the public log that this vote becomes if it is
+	// counted. 32 bytes: it hides the vote from whoever has no secret.
+	Commitment    []byte `protobuf:"bytes,7,opt,name=commitment,proto3" json:"commitment,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -200,6 +206,20 @@ func (x *Receipt) GetReceipt() string {
 func (x *Receipt) GetReceivedAt() *timestamppb.Timestamp {
 	if x != nil {
 		return x.ReceivedAt
+	}
+	return nil
+}
+
+func (x *Receipt) GetSecret() []byte {
+	if x != nil {
+		return x.Secret
+	}
+	return nil
+}
+
+func (x *Receipt) GetCommitment() []byte {
+	if x != nil {
+		return x.Commitment
 	}
 	return nil
 }
@@ -509,14 +529,18 @@ const file_marimba_v1_votes_proto_rawDesc = "" +
 	"\x02id\x18\x05 \x01(\tR\x02id\x12\x18\n" +
 	"\acontest\x18\x06 \x01(\tR\acontest\x12\x14\n" +
 	"\x05voter\x18\a \x01(\tR\x05voter\x123\n" +
-	"\acast_at\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\x06castAt\"\xa2\x01\n" +
+	"\acast_at\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\x06castAt\"\xda\x01\n" +
 	"\aReceipt\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x16\n" +
 	"\x06status\x18\x02 \x01(\tR\x06status\x12\x18\n" +
 	"\acontest\x18\x03 \x01(\tR\acontest\x12\x18\n" +
 	"\areceipt\x18\x04 \x01(\tR\areceipt\x12;\n" +
 	"\vreceived_at\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"receivedAt\"9\n" +
+	"receivedAt\x12\x16\n" +
+	"\x06secret\x18\x06 \x01(\fR\x06secret\x12\x1e\n" +
+	"\n" +
+	"commitment\x18\a \x01(\fR\n" +
+	"commitment\"9\n" +
 	"\x0fCastManyRequest\x12&\n" +
 	"\x05votes\x18\x01 \x03(\v2\x10.marimba.v1.VoteR\x05votes\"w\n" +
 	"\rCastManyReply\x120\n" +

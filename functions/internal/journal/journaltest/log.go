@@ -107,6 +107,17 @@ func (l *Log) stands(contest, id string, life int64) (bool, error) {
 	return seal[journal.MarkOf(id)], nil
 }
 
+// Held is as in journal.
+func (l *Log) Held(_ context.Context, id string) (journal.Entry, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	held, ok := l.entries[id]
+	if !ok {
+		return journal.Entry{}, fmt.Errorf("look for box %s: it is not there", id)
+	}
+	return held, nil
+}
+
 // IDs is as in journal. What is appended while it goes on it does not see.
 func (l *Log) IDs(_ context.Context, contest string) iter.Seq2[string, error] {
 	return func(yield func(string, error) bool) {
