@@ -24,6 +24,8 @@ var blocks = map[string]reflect.Type{
 	"Mongo":    reflect.TypeFor[config.Mongo](),
 	"Contests": reflect.TypeFor[config.Contests](),
 	"Voters":   reflect.TypeFor[config.Voters](),
+	"Receipts": reflect.TypeFor[config.Receipts](),
+	"Seal":     reflect.TypeFor[config.Seal](),
 }
 
 // settings reads from the type settings in a function's config.go which
@@ -71,7 +73,7 @@ func settings(t *testing.T, function string) map[string]bool {
 // secretOf tells which key of which Secret fills a variable of a function.
 func secretOf(function, variable string) (secret, key string) {
 	switch variable {
-	case "REDIS_PASSWORD", "MONGO_URL", "VOTER_SECRET", "ADMIN_TOKEN":
+	case "REDIS_PASSWORD", "MONGO_URL", "VOTER_SECRET", "RECEIPT_SECRET", "ADMIN_TOKEN":
 		return "marimba", variable
 	case "KAFKA_TLS_CA", "REDIS_TLS_CA", "MONGO_TLS_CA":
 		return "marimba-ca", "ca.crt"
@@ -84,8 +86,8 @@ func secretOf(function, variable string) (secret, key string) {
 // kafkaUserOf tells who a function is for Kafka.
 func kafkaUserOf(function string) string {
 	switch function {
-	case "screen":
-		return "marimba-screen"
+	case "screen", "tally":
+		return "marimba-" + function
 	case "results":
 		return "marimba-books"
 	}

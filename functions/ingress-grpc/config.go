@@ -8,6 +8,7 @@ type settings struct {
 	config.Kafka
 	config.Contests
 	config.Voters
+	config.Receipts
 }
 
 func load(environ []string) (settings, error) {

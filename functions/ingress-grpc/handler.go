@@ -10,6 +10,7 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"marimba/events"
+	"marimba/events/seal"
 	"marimba/functions/internal/desk"
 	"marimba/functions/internal/publish"
 	"marimba/functions/internal/telemetry"
@@ -32,9 +33,10 @@ type caster interface {
 // votes is the service marimba.v1.Votes.
 type votes struct {
 	marimbav1.UnimplementedVotesServer
-	ctx    context.Context // of the process: streams end with it
-	desk   *desk.Desk
-	caster caster
+	ctx     context.Context // of the process: streams end with it
+	desk    *desk.Desk
+	caster  caster
+	secrets *seal.Secrets
 }
 
 // Cast takes one vote.
@@ -57,7 +59,7 @@ func (s *votes) cast(ctx context.Context, in *marimbav1.Vote) (*marimbav1.Receip
 		telemetry.Unavailable(publish.CauseOf(ctx, err))
 		return nil, unavailable(ctx, err, one[0].ID)
 	}
-	return receipt(contest, receipts[0]), nil
+	return s.receipt(contest, receipts[0], &one[0]), nil
 }
 
 // CastMany takes up to maxMany votes. Votes of one contest are cast together;
@@ -123,7 +125,7 @@ func (s *votes) castBatch(ctx context.Context, contest string, b *batch, results
 			results[at] = refused(unavailable(ctx, err, b.votes[i].ID))
 			continue
 		}
-		results[at] = accepted(receipt(contest, receipts[i]))
+		results[at] = accepted(s.receipt(contest, receipts[i], &b.votes[i]))
 	}
 }
 
@@ -143,10 +145,14 @@ func ballot(in *marimbav1.Vote) events.Ballot {
 	return b
 }
 
-func receipt(contest string, r publish.Receipt) *marimbav1.Receipt {
+// receipt is the answer for a vote that was cast, with what its voter needs to show
+// that it is in the public log.
+func (s *votes) receipt(contest string, r publish.Receipt, v *events.Vote) *marimbav1.Receipt {
+	secret := s.secrets.Of(contest, r.Receipt)
+	commitment := seal.OpeningOf(contest, events.ByGRPC, v).Commit(secret.Salt())
 	return &marimbav1.Receipt{
 		Id: r.ID, Status: "accepted", Contest: contest, Receipt: r.Receipt,
-		ReceivedAt: timestamppb.New(r.At),
+		ReceivedAt: timestamppb.New(r.At), Secret: secret[:], Commitment: commitment[:],
 	}
 }
 

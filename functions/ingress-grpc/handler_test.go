@@ -38,7 +38,8 @@ func TestCast(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := &marimbav1.Receipt{Id: "mine:1", Status: "accepted", Contest: "default", Receipt: "box-default.0", ReceivedAt: timestamppb.New(received)}
+	want := &marimbav1.Receipt{Id: "mine:1", Status: "accepted", Contest: "default", Receipt: "box-default.0", ReceivedAt: timestamppb.New(received),
+		Secret: got.GetSecret(), Commitment: got.GetCommitment()} // of which TestReceiptsHoldKeepsakes tells
 	if !proto.Equal(got, want) {
 		t.Errorf("got %v, want %v", got, want)
 	}
@@ -361,13 +362,13 @@ func TestDrain(t *testing.T) {
 // All that is missing is told, and what is enough is taken.
 func TestSettings(t *testing.T) {
 	_, err := load(nil)
-	for _, name := range []string{"KAFKA_BROKER", "VOTER_SECRET"} {
+	for _, name := range []string{"KAFKA_BROKER", "VOTER_SECRET", "RECEIPT_SECRET"} {
 		if err == nil || !strings.Contains(err.Error(), name) {
 			t.Errorf("%s is missing, and the error is %v", name, err)
 		}
 	}
-	s, err := load([]string{"KAFKA_BROKER=127.0.0.1:9092", "VOTER_SECRET=s", "PORT=9"})
-	if err != nil || s.Port != 9 || s.Secret.Reveal() != "s" {
+	s, err := load([]string{"KAFKA_BROKER=127.0.0.1:9092", "VOTER_SECRET=s", "RECEIPT_SECRET=r", "PORT=9"})
+	if err != nil || s.Port != 9 || s.Voters.Secret.Reveal() != "s" || s.Receipts.Secret.Reveal() != "r" {
 		t.Errorf("got %+v, %v", s, err)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"time"
 
+	"marimba/events/seal"
 	"marimba/functions/internal/desk"
 	"marimba/functions/internal/publish"
 	"marimba/functions/internal/serve"
@@ -36,9 +37,10 @@ func run(ctx context.Context, environ []string) error {
 	}
 	caster := publish.NewCaster(producer, "ingress-grpc", cfg.DeliveryTimeout+time.Second)
 	votes := &votes{
-		ctx:    ctx,
-		desk:   desk.New(contests, voter.Keys{Secret: cfg.Secret}),
-		caster: caster,
+		ctx:     ctx,
+		desk:    desk.New(contests, voter.Keys{Secret: cfg.Voters.Secret}),
+		caster:  caster,
+		secrets: seal.NewSecrets([]byte(cfg.Receipts.Secret.Reveal())),
 	}
 	server := newServer(votes)
 	told := telemetry.Open(cfg.Server)

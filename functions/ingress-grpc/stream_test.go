@@ -318,7 +318,7 @@ func TestUnreadableRequestEndsTheStream(t *testing.T) {
 // What a vote costs on a stream over loopback, client and server together.
 func BenchmarkStream(b *testing.B) {
 	ctx := b.Context()
-	server := newServer(&votes{ctx: ctx, desk: desk.New(twoContests, voter.Keys{Secret: "s"}), caster: quick{}})
+	server := newServer(&votes{ctx: ctx, desk: desk.New(twoContests, voter.Keys{Secret: "s"}), caster: quick{}, secrets: secrets})
 	lis, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		b.Fatal(err)

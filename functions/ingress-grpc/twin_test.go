@@ -19,6 +19,7 @@ import (
 	"google.golang.org/grpc/test/bufconn"
 
 	"marimba/events"
+	"marimba/events/seal"
 	"marimba/functions/internal/desk"
 	"marimba/functions/internal/publish"
 	"marimba/functions/internal/voter"
@@ -111,6 +112,8 @@ func (r roll) IDs() []string {
 	return ids
 }
 
+var secrets = seal.NewSecrets([]byte("another secret"))
+
 var twoContests = roll{
 	{ID: "default", OpenRoster: true, RankMax: events.MaxRank, YearMin: 1900},
 	{ID: "rock", RankMax: 1000, YearMin: 1900, Bands: []events.Band{{Name: "Trébol", Albums: []events.Album{{Title: "Conquista"}}}}},
@@ -133,7 +136,7 @@ func newDoor(t testing.TB, c caster, contests ...events.Contest) *door {
 	}
 	ctx, end := context.WithCancel(context.Background())
 	lis := bufconn.Listen(1 << 16)
-	d := &door{end: end, server: newServer(&votes{ctx: ctx, desk: desk.New(roll(contests), voter.Keys{Secret: "s"}), caster: c})}
+	d := &door{end: end, server: newServer(&votes{ctx: ctx, desk: desk.New(roll(contests), voter.Keys{Secret: "s"}), caster: c, secrets: secrets})}
 	d.casterTwin, _ = c.(*casterTwin)
 	served := make(chan error, 1)
 	go func() { served <- d.server.Serve(lis) }()

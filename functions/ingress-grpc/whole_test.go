@@ -29,7 +29,7 @@ func TestWholeFunction(t *testing.T) {
 	ctx, end := context.WithCancel(t.Context())
 	ran := make(chan error, 1)
 	go func() {
-		ran <- run(ctx, []string{"KAFKA_BROKER=" + cluster.ListenAddrs()[0], "VOTER_SECRET=s", fmt.Sprint("PORT=", port)})
+		ran <- run(ctx, []string{"KAFKA_BROKER=" + cluster.ListenAddrs()[0], "VOTER_SECRET=s", "RECEIPT_SECRET=r", fmt.Sprint("PORT=", port)})
 	}()
 	conn, err := grpc.NewClient(fmt.Sprint("127.0.0.1:", port), grpc.WithTransportCredentials(insecure.NewCredentials()))
 	if err != nil {

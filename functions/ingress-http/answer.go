@@ -20,10 +20,13 @@ type receipt struct {
 	Contest    string    `json:"contest"`
 	Receipt    string    `json:"receipt"`
 	ReceivedAt time.Time `json:"received_at"`
+	keepsake
 }
 
-func receiptOf(o outcome) receipt {
-	return receipt{ID: o.ID, Status: "accepted", Contest: o.contest, Receipt: o.Receipt.Receipt, ReceivedAt: o.At.UTC()}
+func (h *ingress) receiptOf(o outcome) receipt {
+	return receipt{
+		ID: o.ID, Status: "accepted", Contest: o.contest, Receipt: o.Receipt.Receipt, ReceivedAt: o.At.UTC(), keepsake: o.keepsakeOf(h.secrets),
+	}
 }
 
 // reportTimeout bounds how long a client may take to read an answer that does

@@ -36,7 +36,7 @@ func (s *sink) WriteHeader(status int)      { s.status = status }
 
 // What a request costs before Kafka, without the server around it.
 func BenchmarkPost(b *testing.B) {
-	handler := newIngress(desk.New(contests, keys), instant{}, nil).routes()
+	handler := newIngress(desk.New(contests, keys), instant{}, nil, secrets).routes()
 	voter := `{"name":"Alux Nahual","album":"Conquista","year":"1982","rank":"2","voter":"someone-0001"}`
 	for _, c := range []struct {
 		say, path, media, body string

@@ -8,6 +8,7 @@ import (
 	"strconv"
 
 	"marimba/events"
+	"marimba/events/seal"
 	"marimba/events/votefile"
 	"marimba/functions/internal/problem"
 	"marimba/functions/internal/publish"
@@ -36,8 +37,8 @@ type report struct {
 	Fault       *rowFault    `json:"fault,omitempty"` // what ended the file early
 	Receipts    []rowReceipt `json:"receipts,omitempty"`
 
-	receipts bool // wanted
-	no       *events.Refusal
+	secrets *seal.Secrets // nil: receipts are not wanted
+	no      *events.Refusal
 }
 
 // rowFault says why a row was refused.
@@ -55,6 +56,7 @@ type rowReceipt struct {
 	Row     int    `json:"row"`
 	ID      string `json:"id"`
 	Receipt string `json:"receipt"`
+	keepsake
 }
 
 // castMany takes the ballots of a file and answers with a report. Some may be
@@ -69,7 +71,9 @@ func (h *ingress) castMany(w http.ResponseWriter, req *http.Request, in *hand, r
 		if no != nil {
 			return no
 		}
-		r.receipts = wanted == "1"
+		if wanted == "1" {
+			r.secrets = h.secrets
+		}
 	}
 	r.Contest = in.contest
 	ctx, cancel := context.WithTimeout(req.Context(), h.limit)
@@ -189,8 +193,8 @@ func (r *report) take(ctx context.Context, t taker, reading *events.Reading, par
 			}
 		case o.taken():
 			r.Accepted++
-			if r.receipts {
-				r.Receipts = append(r.Receipts, rowReceipt{row.Number, o.ID, o.Receipt.Receipt})
+			if r.secrets != nil {
+				r.Receipts = append(r.Receipts, rowReceipt{row.Number, o.ID, o.Receipt.Receipt, o.keepsakeOf(r.secrets)})
 			}
 		case failed == nil:
 			failed = publish.ErrUnavailable

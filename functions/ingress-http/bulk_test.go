@@ -131,8 +131,8 @@ func TestReceiptsOfRows(t *testing.T) {
 		t.Errorf("%+v", r.Receipts)
 	}
 	r := wants(t, "yes", h.post(t, open0+"?receipts=1", body, ndjson), http.StatusAccepted, "", "")
-	want := []rowReceipt{{1, votefile.RowID(votefile.Digest([]byte(body)), 1), "box-1.0"}, {3, "mine", "box-1.1"}}
-	if !slices.Equal(r.Receipts, want) {
+	want := []rowReceipt{{Row: 1, ID: votefile.RowID(votefile.Digest([]byte(body)), 1), Receipt: "box-1.0"}, {Row: 3, ID: "mine", Receipt: "box-1.1"}}
+	if !slices.Equal(plain(r.Receipts), want) {
 		t.Errorf("%+v, want %+v", r.Receipts, want)
 	}
 }
@@ -228,8 +228,8 @@ func TestOlderRoutesTakeFiles(t *testing.T) {
 	if got := h.twin.cast(); !slices.Equal(got, want) {
 		t.Errorf("cast %q", got)
 	}
-	receipts := []rowReceipt{{1, votefile.RowID(digest, 1), "box-0.0"}, {2, votefile.RowID(digest, 2), "box-1.0"}, {4, votefile.RowID(digest, 4), "box-0.1"}}
-	if !slices.Equal(r.Receipts, receipts) {
+	receipts := []rowReceipt{{Row: 1, ID: votefile.RowID(digest, 1), Receipt: "box-0.0"}, {Row: 2, ID: votefile.RowID(digest, 2), Receipt: "box-1.0"}, {Row: 4, ID: votefile.RowID(digest, 4), Receipt: "box-0.1"}}
+	if !slices.Equal(plain(r.Receipts), receipts) {
 		t.Errorf("receipts %+v", r.Receipts)
 	}
 	r = wants(t, "CSV", h.post(t, "/rust?contest=rock", "name,album,year,rank,x\nAlux,13,1982,1,\n", csv), http.StatusAccepted, "", "")

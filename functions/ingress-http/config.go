@@ -14,6 +14,7 @@ type settings struct {
 	config.Kafka
 	config.Contests
 	config.Voters
+	config.Receipts
 	// Target is where ingress-grpc is, host:port.
 	Target string `env:"GRPC_TARGET,required,notEmpty"`
 	// Results is the public address of results, for the link to a vote's receipt in

@@ -26,7 +26,7 @@ func (h *ingress) castForm(w http.ResponseWriter, req *http.Request, in *hand, b
 	if err != nil {
 		return err
 	}
-	return accept(w, receiptOf(o))
+	return accept(w, h.receiptOf(o))
 }
 
 func (h *hand) form(ctx context.Context, body *body) (outcome, error) {
@@ -94,12 +94,12 @@ var page = sync.OnceValue(func() *template.Template {
 // words are those of the page that are not a refusal's.
 var words = map[string]map[string]string{
 	"es": {
-		"accepted": "Voto recibido", "refused": "El voto no se recibió", "receipt": "Comprobante",
-		"keep": "Guárdelo: con él se puede ver qué pasó con el voto.", "back": "Volver", "look": "Ver qué pasó con el voto",
+		"accepted": "Voto recibido", "refused": "El voto no se recibió", "receipt": "Comprobante", "secret": "Secreto",
+		"keep": "Guárdelos: con el comprobante se puede ver qué pasó con el voto, y solo quien tiene el secreto puede ver por quién fue.", "back": "Volver", "look": "Ver qué pasó con el voto",
 	},
 	"en": {
-		"accepted": "Vote received", "refused": "The vote was not received", "receipt": "Receipt",
-		"keep": "Keep it: with it you can look up what became of the vote.", "back": "Back", "look": "See what became of the vote",
+		"accepted": "Vote received", "refused": "The vote was not received", "receipt": "Receipt", "secret": "Secret",
+		"keep": "Keep both: with the receipt you can look up what became of the vote, and only who has the secret can see whom it was for.", "back": "Back", "look": "See what became of the vote",
 	},
 }
 
@@ -107,13 +107,15 @@ var words = map[string]map[string]string{
 func (h *ingress) showPage(w http.ResponseWriter, req *http.Request, o outcome, failed error) error {
 	speaker := problem.In(req.Header.Get("Accept-Language"))
 	data := struct {
-		Language, Receipt, Refusal, Back, Results string
-		Words                                     map[string]string
+		Language, Receipt, Secret, Refusal, Back, Results string
+		Words                                             map[string]string
 	}{Language: speaker.Language(), Receipt: o.Receipt.Receipt, Results: h.results, Words: words[speaker.Language()]}
 	status := http.StatusAccepted
 	if failed != nil {
 		f := prepare(w, req, failed)
 		status, data.Refusal = f.status, speaker.Text(f.no)
+	} else {
+		data.Secret = o.keepsakeOf(h.secrets).Secret
 	}
 	if from, err := url.Parse(req.Referer()); err == nil && (from.Scheme == "https" || from.Scheme == "http") {
 		data.Back = from.String()

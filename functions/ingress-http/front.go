@@ -136,6 +136,7 @@ func (o *outcome) note(r *marimbav1.Receipt, s *status.Status) error {
 	if r != nil {
 		o.contest = r.GetContest()
 		o.Receipt = publish.Receipt{ID: r.GetId(), Receipt: r.GetReceipt(), At: r.GetReceivedAt().AsTime()}
+		o.far = farKeepsake(r)
 		return nil
 	}
 	switch s.Code() {

@@ -26,13 +26,14 @@ import (
 // to.
 type otherDoor struct {
 	marimbav1.UnimplementedVotesServer
-	mu        sync.Mutex
-	took      []string
-	calls     int
-	languages []string
-	fail      *status.Status
-	many      *marimbav1.CastManyReply // the answer, whatever is asked
-	hold      bool                     // until the call's deadline
+	mu                 sync.Mutex
+	took               []string
+	calls              int
+	languages          []string
+	fail               *status.Status
+	many               *marimbav1.CastManyReply // the answer, whatever is asked
+	hold               bool                     // until the call's deadline
+	secret, commitment []byte                   // of each receipt
 }
 
 func (d *otherDoor) result(v *marimbav1.Vote) (*marimbav1.Receipt, *status.Status) {
@@ -46,7 +47,8 @@ func (d *otherDoor) result(v *marimbav1.Vote) (*marimbav1.Receipt, *status.Statu
 	}
 	id := v.GetId()
 	d.took = append(d.took, fmt.Sprintf("%s %s %s|%s|%s|%s %s", v.GetContest(), id, v.GetName(), v.GetAlbum(), v.GetYear(), v.GetRank(), v.GetVoter()))
-	return &marimbav1.Receipt{Id: id, Status: "accepted", Contest: "default", Receipt: fmt.Sprintf("far-%d", len(d.took)), ReceivedAt: timestamppb.New(noon)}, nil
+	return &marimbav1.Receipt{Id: id, Status: "accepted", Contest: "default", Receipt: fmt.Sprintf("far-%d", len(d.took)), ReceivedAt: timestamppb.New(noon),
+		Secret: d.secret, Commitment: d.commitment}, nil
 }
 
 func (d *otherDoor) begin(ctx context.Context) error {

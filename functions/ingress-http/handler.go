@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"marimba/events"
+	"marimba/events/seal"
 	"marimba/functions/internal/desk"
 	"marimba/functions/internal/publish"
 	marimbav1 "marimba/proto/marimba/v1"
@@ -36,20 +37,22 @@ type ingress struct {
 	desk                    *desk.Desk
 	byHTTP, byWasm, byEvent taker
 	votes                   marimbav1.VotesClient // of ingress-grpc
-	room                    chan struct{}         // one entry for each request that hands in votes
-	large                   chan struct{}         // one entry for each body that is large
-	patience                time.Duration         // of one that waits to be
-	limit                   time.Duration         // for casting
-	results                 string                // URL, for links to receipts; empty: none
+	secrets                 *seal.Secrets
+	room                    chan struct{} // one entry for each request that hands in votes
+	large                   chan struct{} // one entry for each body that is large
+	patience                time.Duration // of one that waits to be
+	limit                   time.Duration // for casting
+	results                 string        // URL, for links to receipts; empty: none
 }
 
-func newIngress(d *desk.Desk, c caster, votes marimbav1.VotesClient) *ingress {
+func newIngress(d *desk.Desk, c caster, votes marimbav1.VotesClient, secrets *seal.Secrets) *ingress {
 	return &ingress{
 		desk:     d,
 		byHTTP:   direct{d, c, events.ByHTTP},
 		byWasm:   direct{d, c, events.ByWasm},
 		byEvent:  direct{d, c, events.ByEvent},
 		votes:    votes,
+		secrets:  secrets,
 		room:     make(chan struct{}, maxInFlight),
 		large:    make(chan struct{}, largeAtOnce),
 		patience: placeTimeout,

@@ -6,6 +6,7 @@ import (
 	"context"
 	"time"
 
+	"marimba/events/seal"
 	"marimba/functions/internal/desk"
 	"marimba/functions/internal/publish"
 	"marimba/functions/internal/serve"
@@ -36,9 +37,10 @@ func run(ctx context.Context, environ []string) error {
 		return err
 	}
 	h := newIngress(
-		desk.New(contests, voter.Keys{Secret: cfg.Secret}),
+		desk.New(contests, voter.Keys{Secret: cfg.Voters.Secret}),
 		publish.NewCaster(producer, "ingress-http", cfg.DeliveryTimeout+time.Second),
 		votes,
+		seal.NewSecrets([]byte(cfg.Receipts.Secret.Reveal())),
 	)
 	h.results = cfg.Results.String()
 	return serve.HTTP(ctx, cfg.Server, h.routes(), producer.Close, votes.close)

@@ -17,7 +17,7 @@ func houseWith(rules events.Module) *house {
 	rock.OpenRoster, rock.Rules = true, rules
 	ruled["rock"] = rock
 	twin := new(twin)
-	in := newIngress(desk.New(ruled, keys), twin, nil)
+	in := newIngress(desk.New(ruled, keys), twin, nil, secrets)
 	return &house{in, twin, in.routes()}
 }
 

@@ -34,7 +34,7 @@ func BenchmarkStart(b *testing.B) {
 		port := freePort(b)
 		function := exec.Command(program)
 		function.Env = []string{fmt.Sprint("PORT=", port), "HOST=127.0.0.1", "KAFKA_BROKER=" + cluster.ListenAddrs()[0],
-			"VOTER_SECRET=s", fmt.Sprint("GRPC_TARGET=127.0.0.1:", freePort(b))}
+			"VOTER_SECRET=s", "RECEIPT_SECRET=r", fmt.Sprint("GRPC_TARGET=127.0.0.1:", freePort(b))}
 		start := time.Now()
 		if err := function.Start(); err != nil {
 			b.Fatal(err)

@@ -22,6 +22,8 @@ type outcome struct {
 	elsewhere bool // refused by another function, which has told of it
 	contest   string
 	publish.Receipt
+	cast
+	far keepsake // from ingress-grpc, if it cast the vote
 }
 
 // taken reports whether Kafka has the vote.
@@ -56,7 +58,7 @@ func (d direct) take(ctx context.Context, reading *events.Reading, ballots []eve
 			return out, err
 		}
 		for i, at := range s.at {
-			out[at].contest, out[at].Receipt = s.contest, receipts[i]
+			out[at].contest, out[at].Receipt, out[at].cast = s.contest, receipts[i], cast{&s.votes[i], d.channel}
 		}
 	}
 	return out, nil

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"marimba/events"
+	"marimba/events/seal"
 	"marimba/functions/internal/desk"
 	"marimba/functions/internal/publish"
 	"marimba/functions/internal/voter"
@@ -40,6 +41,8 @@ var contests = contestsOf{
 		{Name: "Alux Nahual", Aliases: []string{"Alux"}, Albums: []events.Album{{Title: "Conquista"}, {Title: "13"}}},
 	}},
 }
+
+var secrets = seal.NewSecrets([]byte("another secret"))
 
 var keys = voter.Keys{Secret: "a secret"}
 
@@ -117,7 +120,7 @@ type house struct {
 
 func newHouse() *house {
 	twin := new(twin)
-	in := newIngress(desk.New(contests, keys), twin, nil)
+	in := newIngress(desk.New(contests, keys), twin, nil, secrets)
 	return &house{in, twin, in.routes()}
 }
 
@@ -148,11 +151,12 @@ func (h *house) do(t testing.TB, req *http.Request, headers ...string) *httptest
 
 // reply is any JSON answer of ours: a receipt, a report or a problem.
 type reply struct {
-	Status      any          `json:"status"` // a word, or a problem's number
-	ID          string       `json:"id"`
-	Contest     string       `json:"contest"`
-	Receipt     string       `json:"receipt"`
-	ReceivedAt  time.Time    `json:"received_at"`
+	Status     any       `json:"status"` // a word, or a problem's number
+	ID         string    `json:"id"`
+	Contest    string    `json:"contest"`
+	Receipt    string    `json:"receipt"`
+	ReceivedAt time.Time `json:"received_at"`
+	keepsake
 	Accepted    int          `json:"accepted"`
 	Refused     int          `json:"refused"`
 	Warnings    int          `json:"warnings"`

@@ -42,7 +42,7 @@ func TestWhole(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() {
-		ended <- run(ctx, []string{fmt.Sprint("PORT=", port), "KAFKA_BROKER=" + broker, "VOTER_SECRET=s", fmt.Sprint("GRPC_TARGET=127.0.0.1:", freePort(t))})
+		ended <- run(ctx, []string{fmt.Sprint("PORT=", port), "KAFKA_BROKER=" + broker, "VOTER_SECRET=s", "RECEIPT_SECRET=r", fmt.Sprint("GRPC_TARGET=127.0.0.1:", freePort(t))})
 	}()
 	base := fmt.Sprint("http://127.0.0.1:", port)
 	await(t, func() bool {

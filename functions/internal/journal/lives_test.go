@@ -25,6 +25,7 @@ type log interface {
 	Lives(ctx context.Context, contest string) ([]journal.Life, error)
 	Entries(ctx context.Context, contest string) iter.Seq2[journal.Entry, error]
 	EntriesOf(ctx context.Context, ids []string) iter.Seq2[journal.Entry, error]
+	Held(ctx context.Context, id string) (journal.Entry, error)
 	IDs(ctx context.Context, contest string) iter.Seq2[string, error]
 	Contests(ctx context.Context) ([]string, error)
 }
@@ -97,6 +98,16 @@ func TestLives(t *testing.T) {
 		appended(t, l, entry("rock", "late", "1:c"))
 		appended(t, l, entry("rock", "second", "2:d"))
 
+		// One that is void is held until it is replaced.
+		for id, attempt := range map[string]string{"first": "1:a,b", "late": "1:c"} {
+			held, err := l.Held(ctx, id+"/accepted")
+			if want := entry("rock", id, attempt); err != nil || held.Attempt != attempt || held.Box.ID != id || !reflect.DeepEqual(held.States, want.States) {
+				t.Errorf("held of %s is %+v, %v", id, held, err)
+			}
+		}
+		if held, err := l.Held(ctx, "nothing/accepted"); err == nil {
+			t.Errorf("held of nothing is %+v", held)
+		}
 		want := map[string]string{"ancient": "no life", "first": "1:a,b", "second": "2:d"}
 		if got := attempts(t, l.Entries(ctx, "rock")); !reflect.DeepEqual(got, want) {
 			t.Errorf("entries are %v, want %v", got, want)

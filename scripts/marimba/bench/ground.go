@@ -112,7 +112,8 @@ func (g *ground) close() error {
 // nothing.
 func (g *ground) openDoors(ctx context.Context) error {
 	// Go may use as much memory as the manifests let it.
-	env := []string{"GOMEMLIMIT=192MiB", "KAFKA_BROKER=" + g.parts.Kafka.Address, "VOTER_SECRET=" + g.parts.Redis.Password, "LOG_LEVEL=warn"}
+	env := []string{"GOMEMLIMIT=192MiB", "KAFKA_BROKER=" + g.parts.Kafka.Address, "VOTER_SECRET=" + g.parts.Redis.Password,
+		"RECEIPT_SECRET=" + g.parts.Redis.Password, "LOG_LEVEL=warn"}
 	var err error
 	if g.doors["ingress-grpc"], err = serveFunction(ctx, g.bin, "ingress-grpc", env...); err != nil {
 		delete(g.doors, "ingress-grpc")

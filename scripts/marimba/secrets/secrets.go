@@ -41,7 +41,7 @@ func Overlays() []string { return slices.Sorted(maps.Keys(overlays)) }
 const mongoUser = "marimba"
 
 // kafkaUsers are the users of Kafka, each with a password of its own.
-var kafkaUsers = []string{"ingress", "screen", "eventing", "books"}
+var kafkaUsers = []string{"ingress", "screen", "tally", "eventing", "books"}
 
 // Made is a set of Secrets and what there is to say about it.
 type Made struct {
@@ -64,6 +64,7 @@ func Make(p Plan) (Made, error) {
 		"REDIS_PASSWORD": m.password(p.Namespace, "marimba", "REDIS_PASSWORD"),
 		"MONGO_URL":      mongoURL(p, secure, mongo),
 		"VOTER_SECRET":   m.password(p.Namespace, "marimba", "VOTER_SECRET"),
+		"RECEIPT_SECRET": m.password(p.Namespace, "marimba", "RECEIPT_SECRET"),
 		"ADMIN_TOKEN":    m.password(p.Namespace, "marimba", "ADMIN_TOKEN"),
 	})
 	m.add(p.Namespace, "mongodb", map[string]string{
