@@ -3,6 +3,7 @@ package events
 import (
 	"errors"
 	"fmt"
+	"strconv"
 	"time"
 
 	"google.golang.org/protobuf/encoding/protowire"
@@ -26,7 +27,7 @@ type Box struct {
 
 // Receipt names one vote of a box for ever: "<box id>.<index>".
 func Receipt(boxID string, index int) string {
-	return fmt.Sprintf("%s.%d", boxID, index)
+	return boxID + "." + strconv.Itoa(index)
 }
 
 // ErrBox is wrapped by every error about bytes that are not a box.

@@ -2,6 +2,7 @@ package tlog
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -168,22 +169,33 @@ func (t *tail) seal(ctx context.Context, p pen, boxes []Box) error {
 
 // leaf is a leaf of a batch that is being made.
 type leaf struct {
-	entry      seal.Hash
+	begin      uint64 // of the entry: leaves are put in order by it, which takes half the time
+	entry      *seal.Hash
 	box, index uint16
+}
+
+func (a leaf) compare(b leaf) int {
+	if a.begin != b.begin {
+		return cmp.Compare(a.begin, b.begin)
+	}
+	return bytes.Compare(a.entry[:], b.entry[:])
 }
 
 // grow makes the next batch of boxes, and grows the tree by it.
 func (t *tail) grow(p pen, boxes []Box) (batchDocument, error) {
-	var leaves []leaf
-	names := make([]string, len(boxes))
+	names, votes := make([]string, len(boxes)), 0
 	for i, box := range boxes {
 		names[i] = box.ID
-		leaves = slices.Grow(leaves, len(box.Votes))
-		for _, v := range box.Votes {
-			leaves = append(leaves, leaf{v.Entry, uint16(i), uint16(v.Index)})
+		votes += len(box.Votes)
+	}
+	leaves := make([]leaf, 0, votes)
+	for i, box := range boxes {
+		for j := range box.Votes {
+			v := &box.Votes[j]
+			leaves = append(leaves, leaf{binary.BigEndian.Uint64(v.Entry[:]), &v.Entry, uint16(i), uint16(v.Index)})
 		}
 	}
-	slices.SortFunc(leaves, func(a, b leaf) int { return bytes.Compare(a.entry[:], b.entry[:]) })
+	slices.SortFunc(leaves, leaf.compare)
 	t.n++
 	d := batchDocument{
 		ID: batchID(t.contest, t.n), Contest: t.contest, N: t.n, First: int64(t.tree.Size()), Boxes: names,
@@ -193,7 +205,7 @@ func (t *tail) grow(p pen, boxes []Box) (batchDocument, error) {
 		one := &leaves[i]
 		d.Order = binary.BigEndian.AppendUint16(binary.BigEndian.AppendUint16(d.Order, one.box), one.index)
 		d.Leaves = append(d.Leaves, one.entry[:]...)
-		t.tree.Append(one.entry)
+		t.tree.Append(*one.entry)
 	}
 	root := t.tree.Root()
 	d.Size, d.Root, d.Key = int64(t.tree.Size()), root[:], p.key
