@@ -62,6 +62,9 @@ const (
 	VoteUnknown        Code = "vote_unknown"
 	LetterUnknown      Code = "letter_unknown"
 	NotFinal           Code = "not_final"
+	SecretWrong        Code = "secret_wrong"
+	NotSealed          Code = "not_sealed"
+	ContestChanged     Code = "contest_changed"
 	Busy               Code = "busy"
 	Unavailable        Code = "unavailable"
 )
@@ -73,8 +76,8 @@ var Codes = []Code{
 	FieldMissing, FieldType, FieldUnknown, FieldRepeated, TextNotUTF8, TextTooLong, TextForbidden,
 	YearMalformed, RankMalformed, IDMalformed, NameMalformed, TimeMalformed, ContestDiffers, BandUnknown,
 	AlbumUnknown, AlbumMissing, YearOutOfRange, RankOutOfRange, VoterMissing, TooEarly, TooLate, RuleBroken,
-	RouteUnknown, MethodNotAllowed, ParameterMalformed, TokenRequired, VoteUnknown, LetterUnknown, NotFinal, Busy,
-	Unavailable,
+	RouteUnknown, MethodNotAllowed, ParameterMalformed, TokenRequired, VoteUnknown, LetterUnknown, NotFinal, SecretWrong, NotSealed,
+	ContestChanged, Busy, Unavailable,
 }
 
 // Refusal says why something was not taken: a stable code, the field it

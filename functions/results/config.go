@@ -9,6 +9,7 @@ type settings struct {
 	config.Redis
 	config.Mongo
 	config.Contests
+	config.Receipts
 	// Token opens what is not public. Without one it stays closed to everybody.
 	Token config.Secret `env:"ADMIN_TOKEN"`
 	// Door is where the pages hand votes in: the public address of ingress-http.

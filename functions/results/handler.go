@@ -10,6 +10,7 @@ import (
 
 	"marimba/config"
 	"marimba/events"
+	"marimba/events/seal"
 	"marimba/functions/internal/annul"
 	"marimba/functions/internal/problem"
 	"marimba/functions/internal/replay"
@@ -39,6 +40,8 @@ type results struct {
 	feeds      *feeds // of boards
 	tails      *feeds // of the newest votes
 	flights    *flights
+	sealed     sealed // the public log of counted votes
+	secrets    *seal.Secrets
 	letters    replay.Sender
 	shelved    *shelved
 	annulments *annulments
@@ -76,11 +79,20 @@ type streamed interface {
 	replay.Sender
 }
 
+// keys are what opens that which is not public: with the token all of it, with the
+// secret of a receipt, which is made of receipts, one vote.
+type keys struct {
+	token    config.Secret
+	receipts config.Secret
+}
+
 // newResults returns a function's answers. Live streams end when ctx does.
-func newResults(ctx context.Context, contests contests, counts counted, journal logged, kafka streamed, token config.Secret) *results {
+func newResults(ctx context.Context, contests contests, counts counted, journal logged, kafka streamed, log sealed, keys keys) *results {
 	r := &results{
 		contests: contests, counts: counts, journal: journal, letters: kafka,
-		access:   newAccess(token),
+		access:   newAccess(keys.token),
+		sealed:   log,
+		secrets:  seal.NewSecrets([]byte(keys.receipts.Reveal())),
 		searches: make(chan struct{}, searchesAtOnce),
 		exports:  make(chan struct{}, exportsAtOnce),
 		replays:  make(chan struct{}, replaysAtOnce),

@@ -249,9 +249,9 @@ type csvRows struct {
 
 func (c *csvRows) head(h http.Header) {
 	h.Set("Content-Type", "text/csv; charset=utf-8; header=present")
-	columns := []string{"receipt", "contest", "channel", "at", "name", "album", "year", "rank", "state", "reason", "field"}
+	columns := []string{"contest", "channel", "at", "name", "album", "year", "rank", "state", "reason", "field"}
 	if c.full {
-		columns = append(columns, "id", "voter_key")
+		columns = append(append([]string{"receipt"}, columns...), "id", "voter_key")
 	}
 	_ = c.Write(columns) // its error stays and is that of the next row
 }
@@ -262,11 +262,11 @@ func (c *csvRows) write(r row) error {
 		return err
 	}
 	cells := []string{
-		r.Receipt, r.Contest, string(r.Channel), r.At.Format(time.RFC3339Nano), plain(r.Name), plain(r.Album),
+		r.Contest, string(r.Channel), r.At.Format(time.RFC3339Nano), plain(r.Name), plain(r.Album),
 		strconv.Itoa(int(r.Year)), string(rank), string(r.State), string(r.Reason), r.Field,
 	}
 	if c.full {
-		cells = append(cells, r.ID, r.VoterKey)
+		cells = append(append([]string{r.Receipt}, cells...), r.ID, r.VoterKey)
 	}
 	return c.Write(cells)
 }

@@ -12,6 +12,7 @@ import (
 	"marimba/functions/internal/kafka"
 	"marimba/functions/internal/serve"
 	"marimba/functions/internal/telemetry"
+	"marimba/functions/internal/tlog"
 )
 
 func main() { serve.Main("results", run) }
@@ -34,11 +35,15 @@ func run(ctx context.Context, environ []string) error {
 	if err != nil {
 		return err
 	}
+	public, err := tlog.Open(cfg.Mongo)
+	if err != nil {
+		return err
+	}
 	topics, err := kafka.Open(cfg.Kafka, "marimba-results")
 	if err != nil {
 		return err
 	}
-	r := newResults(ctx, contests, store, log, topics, cfg.Token)
+	r := newResults(ctx, contests, store, log, topics, public, keys{cfg.Token, cfg.Receipts.Secret})
 	r.door = cfg.Door.String()
-	return serve.HTTP(ctx, cfg.Server, r.routes(), topics.Close, log.Close, store.Close)
+	return serve.HTTP(ctx, cfg.Server, r.routes(), topics.Close, public.Close, log.Close, store.Close)
 }

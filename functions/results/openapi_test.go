@@ -113,8 +113,10 @@ func TestAnswersAreAsDescribed(t *testing.T) {
 		{path: "/v1/contests/rock/votes/" + idOf(noon), of: "/v1/contests/{contest}/votes/{id}"},
 		{path: "/v1/receipts/r.0", of: "/v1/receipts/{receipt}"},
 		{path: "/v1/receipts/r.0", of: "/v1/receipts/{receipt}", headers: []string{bearer}},
-		{path: "/v1/receipts/r.2", of: "/v1/receipts/{receipt}"},
-		{path: "/v1/receipts/r.1", of: "/v1/receipts/{receipt}"},
+		{path: "/v1/receipts/r.0", of: "/v1/receipts/{receipt}", headers: []string{secretOf("r.0")}},
+		{path: "/v1/receipts/r.2", of: "/v1/receipts/{receipt}", headers: []string{secretOf("r.2")}},
+		{path: "/v1/receipts/r.1", of: "/v1/receipts/{receipt}", headers: []string{secretOf("r.1")}},
+		{path: "/v1/receipts/r.0", of: "/v1/receipts/{receipt}", headers: []string{secretOf("r.1")}, status: "403"},
 		{path: "/v1/receipts/" + idOf(noon) + ".1", of: "/v1/receipts/{receipt}"},
 		{path: "/v1/receipts/r.9", of: "/v1/receipts/{receipt}", status: "404"},
 		{path: "/v1/dead", of: "/v1/dead", headers: []string{bearer}},
@@ -204,6 +206,7 @@ func full(t *testing.T) *house {
 		Status: "500", Destination: "http://screen", Answer: "no", Places: []string{"0/1"}, At: noon, State: journal.Shelved,
 		ReplayedAt: noon, Event: eventText(t, "d"),
 	}, {ID: "foreign", Type: "x", Cause: "status", At: noon, State: journal.Shelved, Event: []byte("{}")}}
+	h.log.seal(t, h.mongo.rows[0])
 	h.mongo.state("rock", declared(t))
 	return h
 }

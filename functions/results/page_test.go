@@ -48,7 +48,7 @@ func TestPages(t *testing.T) {
 		"/bitacora/r.0":                {"Bitácora"},
 		"/libros":                      {"Libros"},
 		"/recibo":                      {"¿Contó mi voto?", `action="/recibo"`},
-		"/recibo/r.0":                  {"Contado", "Trébol"},
+		"/recibo/r.0":                  {"Contado"},
 		"/recibo/r.9":                  {"No se conoce"},
 		"/recibo/" + idOf(noon) + ".0": {"En camino"},
 	}

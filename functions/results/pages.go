@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -171,14 +172,14 @@ func (r *results) showReceiptPage(w http.ResponseWriter, req *http.Request) erro
 	asked := struct {
 		Receipt, State string
 		Away           bool
-		Row            *row
+		At             *time.Time
 	}{Receipt: req.PathValue("receipt")}
 	if asked.Receipt != "" {
-		state, found, err := r.receipt(req.Context(), asked.Receipt, false)
+		answer, _, err := r.receipt(req.Context(), asked.Receipt)
 		var no *events.Refusal
 		switch {
 		case err == nil:
-			asked.State, asked.Row = string(state), found
+			asked.State, asked.At = string(answer.State), answer.ReceivedAt
 		case errors.As(err, &no):
 			asked.State = "unknown"
 		default:

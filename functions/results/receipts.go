@@ -11,6 +11,7 @@ import (
 	"github.com/google/uuid"
 
 	"marimba/events"
+	"marimba/events/seal"
 	"marimba/functions/internal/board"
 	"marimba/functions/internal/journal"
 )
@@ -37,52 +38,98 @@ type voteAnswer struct {
 	State   events.State `json:"state"`
 }
 
-// showReceipt tells what became of one vote: exactly, from the log. Who has the
-// receipt may see it; id and voter's key are shown with the token only.
+// receiptAnswer is what everybody may know of a receipt: that there is such a vote,
+// and how it ended; not what it is for.
+type receiptAnswer struct {
+	Receipt string       `json:"receipt"`
+	Contest string       `json:"contest,omitempty"` // while it is on its way it is not known
+	State   events.State `json:"state"`
+	// ReceivedAt is when the door sent it to Kafka, as its box's id says.
+	ReceivedAt *time.Time `json:"received_at,omitempty"`
+}
+
+// receiptRow is what the holder of a receipt's secret is shown: the vote, and the
+// proof that it is in the public log, once it is.
+type receiptRow struct {
+	row
+	Proof *proof `json:"proof,omitempty"`
+}
+
+// showReceipt tells what became of one vote: exactly, from the log. What it was for
+// is shown to who has its secret, or the token; id and voter's key with the token
+// only.
 func (r *results) showReceipt(w http.ResponseWriter, req *http.Request) error {
 	full, err := r.access.given(req)
 	if err != nil {
 		return err
 	}
+	w.Header().Add("Vary", secretHeader)
 	receipt := req.PathValue("receipt")
-	state, found, err := r.receipt(req.Context(), receipt, full)
+	answer, from, err := r.receipt(req.Context(), receipt)
 	if err != nil {
 		return err
 	}
-	if found != nil {
-		return write(w, req, keptBy(full), "", found)
+	given := req.Header.Values(secretHeader)
+	if len(given) == 0 && !full || from == nil {
+		return write(w, req, keptBy(full || len(given) > 0), "", answer)
 	}
-	return write(w, req, keptBy(full), "", struct {
-		Receipt string       `json:"receipt"`
-		State   events.State `json:"state"`
-	}{receipt, state})
+	if !full && !r.isSecret(given, from.Contest, receipt) {
+		return events.Refuse(events.SecretWrong, "receipt")
+	}
+	out := receiptRow{row: rowOf(*from, full)}
+	out.Receipt = receipt
+	if out.AnnulledBy = r.annulledBy(req.Context(), *from); out.AnnulledBy > 0 {
+		out.State = events.Annulled
+	}
+	out.Way = wayOf(*from, full)
+	if out.Proof, err = r.prove(req.Context(), *from); err != nil {
+		return err
+	}
+	return write(w, req, forNobody, "", out)
 }
 
-// receipt returns the state of the vote of a receipt, and its row if the log has
+// secretHeader has a receipt's secret: in an address it would be kept by whoever
+// passes it on.
+const secretHeader = "Receipt-Secret"
+
+// isSecret reports whether a request's header has the secret of a receipt.
+func (r *results) isSecret(given []string, contest, receipt string) bool {
+	if len(given) != 1 {
+		return false
+	}
+	secret, ok := seal.ParseSecret(given[0])
+	return ok && r.secrets.Of(contest, receipt).Equal(secret)
+}
+
+// receipt returns what everybody may know of a receipt, and its row if the log has
 // it. What is not known is a refusal.
-func (r *results) receipt(ctx context.Context, receipt string, full bool) (events.State, *row, error) {
+func (r *results) receipt(ctx context.Context, receipt string) (receiptAnswer, *journal.Row, error) {
 	box, index, ok := parseReceipt(receipt)
 	if !ok {
-		return "", nil, events.Refuse(events.VoteUnknown, "receipt")
+		return receiptAnswer{}, nil, events.Refuse(events.VoteUnknown, "receipt")
 	}
 	done, err := r.search(ctx)
 	if err != nil {
-		return "", nil, err
+		return receiptAnswer{}, nil, err
 	}
 	defer done()
 	from, found, err := r.journal.Vote(ctx, box, index)
 	if err != nil {
-		return "", nil, err
+		return receiptAnswer{}, nil, err
+	}
+	answer := receiptAnswer{Receipt: receipt, State: pending}
+	at, timed := timeOf(box)
+	if timed {
+		answer.ReceivedAt = &at
 	}
 	if found {
-		out := r.shown(ctx, from, full)
-		out.Way = wayOf(from, box, full)
-		return out.State, &out, nil
+		answer.Contest, answer.State = from.Contest, from.State
+		return answer, &from, nil
 	}
-	if at, ok := timeOf(box); ok && r.onItsWay(at) {
-		return pending, nil, nil
+	if timed && r.onItsWay(at) {
+		return answer, nil, nil
 	}
-	return "", nil, events.Refuse(events.VoteUnknown, "receipt")
+	return receiptAnswer{}, nil, events.Refuse(events.VoteUnknown, "receipt")
 }
 
 // findVote tells what became of the vote of an id, as far as Redis knows. An id
@@ -145,7 +192,8 @@ type way struct {
 	CastAt time.Time `json:"cast_at,omitzero"`
 }
 
-func wayOf(from journal.Row, box string, full bool) *way {
+func wayOf(from journal.Row, full bool) *way {
+	box, _, _ := parseReceipt(from.Receipt)
 	w := &way{Box: box, Index: from.Vote.Index, Event: from.Way.Event, Topic: from.Way.Topic, Place: from.Way.Place, Ended: from.Way.Ended}
 	if from.Way.Attempt != "" {
 		w.Life = journal.LifeOf(from.Way.Attempt)
@@ -200,7 +248,11 @@ func keptBy(full bool) string {
 
 // row is a vote as the log shows it.
 type row struct {
-	Receipt string           `json:"receipt"`
+	// Receipt is shown with the token, and to who has its secret: to everybody else
+	// it would join a vote to who holds the receipt.
+	Receipt string `json:"receipt,omitempty"`
+	// Key names the row in a list, and leads back to nothing.
+	Key     string           `json:"key,omitempty"`
 	Contest string           `json:"contest"`
 	Channel events.Channel   `json:"channel"`
 	At      time.Time        `json:"at"`
@@ -230,11 +282,12 @@ type private struct {
 func rowOf(from journal.Row, full bool) row {
 	v := from.Vote
 	out := row{
-		Receipt: from.Receipt, Contest: from.Contest, Channel: from.Channel, At: v.At,
+		Contest: from.Contest, Channel: from.Channel, At: v.At,
 		Name: v.Name, Album: v.Album, Year: v.Year, Rank: board.Hundredths(v.Rank),
 		State: from.State, Reason: v.Reason, Field: v.Field, Cause: from.Cause,
 	}
 	if full {
+		out.Receipt = from.Receipt
 		out.private = &private{v.ID, hex.EncodeToString(v.VoterKey), from.Way.Trace}
 	}
 	return out

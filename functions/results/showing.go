@@ -42,6 +42,9 @@ func (r *results) shown(ctx context.Context, from journal.Row, full bool) row {
 	if out.AnnulledBy = r.annulledBy(ctx, from); out.AnnulledBy > 0 {
 		out.State = events.Annulled
 	}
+	if !full {
+		out.Key = r.secrets.Of(from.Contest, "row/"+from.Receipt).String() // no receipt has a slash
+	}
 	if !full && r.withheldAt(ctx, from.Contest, from.Vote.At) {
 		out.Name, out.Album, out.Year, out.Rank, out.Withheld = "", "", 0, 0, true
 	}

@@ -58,16 +58,16 @@ func TestTailOfTheLog(t *testing.T) {
 		}
 	}
 	rock, all := follow("?contest=rock"), follow("")
-	if rows := rock(); len(rows) != tailRows || rows[0].Receipt != fmt.Sprint("r.", tailRows+4) || rows[0].ID != nil {
+	if rows := rock(); len(rows) != tailRows || rows[0].Key != keyOf("rock", fmt.Sprint("r.", tailRows+4)) || rows[0].ID != nil {
 		t.Errorf("rows are %+v", rows)
 	}
 	all()
 	h.redis.cast("d.0", "default")
-	if rows := all(); rows[0].Receipt != "d.0" {
+	if rows := all(); rows[0].Key != keyOf("default", "d.0") {
 		t.Errorf("of all contests the newest is %+v", rows[0])
 	}
 	h.redis.cast("r.new", "rock")
-	if rows := rock(); rows[0].Receipt != "r.new" || rows[1].Receipt != fmt.Sprint("r.", tailRows+4) {
+	if rows := rock(); rows[0].Key != keyOf("rock", "r.new") || rows[1].Key != keyOf("rock", fmt.Sprint("r.", tailRows+4)) {
 		t.Errorf("of one contest the newest are %+v", rows[:2])
 	}
 }

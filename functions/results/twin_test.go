@@ -366,7 +366,10 @@ var twoContests = roll{
 	},
 }
 
-const token config.Secret = "open sesame"
+const (
+	token         config.Secret = "open sesame"
+	receiptSecret config.Secret = "the receipts' secret"
+)
 
 // house is results on twins, at noon.
 type house struct {
@@ -374,11 +377,12 @@ type house struct {
 	redis *redisTwin
 	mongo *mongoTwin
 	kafka *kafkaTwin
+	log   *logTwin
 }
 
 func newHouse(ctx context.Context) *house {
-	h := &house{redis: &redisTwin{known: make(map[string]events.State)}, mongo: &mongoTwin{}, kafka: &kafkaTwin{}}
-	h.results = newResults(ctx, twoContests, h.redis, h.mongo, h.kafka, token)
+	h := &house{redis: &redisTwin{known: make(map[string]events.State)}, mongo: &mongoTwin{}, kafka: &kafkaTwin{}, log: &logTwin{}}
+	h.results = newResults(ctx, twoContests, h.redis, h.mongo, h.kafka, h.log, keys{token, receiptSecret})
 	h.now = func() time.Time { return noon }
 	return h
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/google/uuid"
 
 	"marimba/events"
+	"marimba/events/seal"
 	"marimba/functions/internal/counts"
 	"marimba/functions/internal/journal"
 )
@@ -37,8 +38,8 @@ func rowAt(receipt string) journal.Row {
 	}
 }
 
-// A receipt tells the state of its vote exactly, and nothing private without
-// the token.
+// A receipt tells everybody the state of its vote exactly, and nothing of what it was
+// for; who has its secret is told that too, and nothing private without the token.
 func TestReceipt(t *testing.T) {
 	h := newHouse(t.Context())
 	box := idOf(noon)
@@ -48,7 +49,13 @@ func TestReceipt(t *testing.T) {
 	no.State, no.Vote.Reason, no.Vote.Field = events.Refused, events.RankOutOfRange, "rank"
 	h.mongo.rows = []journal.Row{rowAt(events.Receipt(box, 7)), dead, no}
 
-	answer := h.get(t, "/v1/receipts/"+box+".7")
+	for receipt, state := range map[string]events.State{box + ".7": events.Counted, box + ".8": events.Dead, box + ".9": events.Refused} {
+		want := `{"receipt":"` + receipt + `","contest":"rock","state":"` + string(state) + `","received_at":"2026-11-24T12:00:00Z"}` + "\n"
+		if text := h.get(t, "/v1/receipts/"+receipt).Body.String(); text != want {
+			t.Errorf("answer is %s, want %s", text, want)
+		}
+	}
+	answer := h.get(t, "/v1/receipts/"+box+".7", secretOf(box+".7"))
 	if row := read[seenRow](t, answer); row.State != events.Counted || row.Name != "Trébol" {
 		t.Errorf("row is %+v", row)
 	}
@@ -58,15 +65,16 @@ func TestReceipt(t *testing.T) {
 	if text := h.get(t, "/v1/receipts/"+box+".7", bearer).Body.String(); !strings.Contains(text, "private-id") || !strings.Contains(text, "abcd") {
 		t.Errorf("with the token the answer is %s", text)
 	}
-	if row := read[seenRow](t, h.get(t, "/v1/receipts/"+box+".8")); row.State != events.Dead || row.Cause != "unreadable" {
+	if row := read[seenRow](t, h.get(t, "/v1/receipts/"+box+".8", secretOf(box+".8"))); row.State != events.Dead || row.Cause != "unreadable" {
 		t.Errorf("row is %+v", row)
 	}
-	if row := read[seenRow](t, h.get(t, "/v1/receipts/"+box+".9")); row.State != events.Refused || row.Reason != events.RankOutOfRange || row.Field != "rank" {
+	if row := read[seenRow](t, h.get(t, "/v1/receipts/"+box+".9", secretOf(box+".9"))); row.State != events.Refused || row.Reason != events.RankOutOfRange || row.Field != "rank" {
 		t.Errorf("row is %+v", row)
 	}
 }
 
-// A receipt tells the way of its vote: what the ids in it say, and the log.
+// A receipt with its secret tells the way of its vote: what the ids in it say, and
+// the log.
 func TestWayOfAVote(t *testing.T) {
 	h := newHouse(t.Context())
 	box := idOf(noon.Add(20 * time.Millisecond))
@@ -79,7 +87,7 @@ func TestWayOfAVote(t *testing.T) {
 	old.Way = journal.Way{Event: "old/refused", Topic: events.VotesRefused}
 	h.mongo.rows = []journal.Row{known, old}
 	type seen struct{ Way map[string]any }
-	got := fmt.Sprint(read[seen](t, h.get(t, "/v1/receipts/"+known.Receipt)).Way)
+	got := fmt.Sprint(read[seen](t, h.get(t, "/v1/receipts/"+known.Receipt, secretOf(known.Receipt))).Way)
 	want := fmt.Sprint(map[string]any{
 		"box": box, "box_at": "2026-11-24T12:00:00.02Z", "index": 7, "event": box + "/accepted", "topic": "votes.accepted",
 		"place": "3/1999", "life": 4, "ended_at": "2026-11-24T12:00:00.09Z",
@@ -90,7 +98,7 @@ func TestWayOfAVote(t *testing.T) {
 	if way := read[seen](t, h.get(t, "/v1/receipts/"+known.Receipt, bearer)).Way; way["cast_at"] != "2026-11-24T11:59:59Z" {
 		t.Errorf("with the token the way is %v", way)
 	}
-	if way := fmt.Sprint(read[seen](t, h.get(t, "/v1/receipts/old.0")).Way); way != "map[box:old event:old/refused index:0 topic:votes.refused]" {
+	if way := fmt.Sprint(read[seen](t, h.get(t, "/v1/receipts/old.0", secretOf("old.0"))).Way); way != "map[box:old event:old/refused index:0 topic:votes.refused]" {
 		t.Errorf("of what is not known the way is %s", way)
 	}
 }
@@ -98,11 +106,17 @@ func TestWayOfAVote(t *testing.T) {
 // seenRow is a row as a reader sees it.
 type seenRow struct {
 	Receipt, Name string
+	Key           string
 	State         events.State
 	Reason        events.Code
 	Field, Cause  string
 	ID            *string
 	VoterKey      *string `json:"voter_key"`
+}
+
+// keyOf is what names the row of a receipt in a public list.
+func keyOf(contest, receipt string) string {
+	return seal.NewSecrets([]byte(receiptSecret.Reveal())).Of(contest, "row/"+receipt).String()
 }
 
 type seenPage struct {
@@ -162,11 +176,11 @@ func TestNewestComesFromRedis(t *testing.T) {
 		})
 	}
 	page := read[seenPage](t, h.get(t, "/logs"))
-	if len(page.Rows) != 20 || page.Next != nil || page.Rows[0].Receipt != "r.0" {
+	if len(page.Rows) != 20 || page.Next != nil || page.Rows[0].Key != keyOf("rock", "r.0") {
 		t.Errorf("page has %d rows, next %v", len(page.Rows), page.Next)
 	}
 	page = read[seenPage](t, h.get(t, "/logs?limit=50&contest=rock"))
-	if len(page.Rows) != 15 || page.Rows[1].Receipt != "r.2" {
+	if len(page.Rows) != 15 || page.Rows[1].Key != keyOf("rock", "r.2") {
 		t.Errorf("page has %d rows", len(page.Rows))
 	}
 }
@@ -190,7 +204,7 @@ func TestPagesOfTheLog(t *testing.T) {
 	for range 3 {
 		page := read[seenPage](t, h.get(t, "/logs?limit=2&after="+after))
 		for _, row := range page.Rows {
-			seen = append(seen, row.Receipt)
+			seen = append(seen, row.Key)
 			if row.ID != nil || row.VoterKey != nil {
 				t.Errorf("row %s shows what is private", row.Receipt)
 			}
@@ -200,8 +214,10 @@ func TestPagesOfTheLog(t *testing.T) {
 		}
 		after = *page.Next
 	}
-	if got := strings.Join(seen, " "); got != "r.0 r.1 r.2 r.3 r.4" {
-		t.Errorf("pages have %s", got)
+	for i := range h.mongo.rows {
+		if len(seen) != len(h.mongo.rows) || seen[i] != keyOf("rock", h.mongo.rows[i].Receipt) {
+			t.Fatalf("pages have %q", seen)
+		}
 	}
 	if text := h.get(t, "/logs?limit=2", bearer).Body.String(); !strings.Contains(text, `"id":"private-id","voter_key":"abcd"`) {
 		t.Errorf("with the token the page is %s", text)

@@ -1,8 +1,12 @@
 package board
 
 import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"maps"
+	"slices"
 	"strings"
 
 	"marimba/events"
@@ -173,3 +177,22 @@ func (s Spellings) Add(text string, votes int64) {
 
 // Of returns the spelling that is shown for one that is known.
 func (s Spellings) Of(text string) string { return s.shown[events.Fold(text)] }
+
+// Digest is of the votes as lines of band, album, rank in hundredths and votes, with
+// tabs between, sorted by bytes: what `sort` makes of them.
+func (h Histogram) Digest() string {
+	var lines [][]byte
+	for band, albums := range h {
+		for album, ranks := range albums {
+			for rank, n := range ranks {
+				lines = append(lines, fmt.Appendf(nil, "%s\t%s\t%d\t%d\n", band, album, rank, n))
+			}
+		}
+	}
+	slices.SortFunc(lines, bytes.Compare)
+	sum := sha256.New()
+	for _, line := range lines {
+		sum.Write(line) //nolint:errcheck // never fails
+	}
+	return hex.EncodeToString(sum.Sum(nil))
+}

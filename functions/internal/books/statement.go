@@ -1,12 +1,8 @@
 package main
 
 import (
-	"bytes"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -94,21 +90,5 @@ func (s statement) canonical() ([]byte, error) {
 	return value, nil
 }
 
-// tallyDigest is of all counted votes as lines of band, album, rank in hundredths
-// and votes, with tabs between, sorted by bytes: what `sort` makes of them.
-func tallyDigest(tally counts.Histogram) string {
-	var lines [][]byte
-	for band, albums := range tally {
-		for album, ranks := range albums {
-			for rank, n := range ranks {
-				lines = append(lines, fmt.Appendf(nil, "%s\t%s\t%d\t%d\n", band, album, rank, n))
-			}
-		}
-	}
-	slices.SortFunc(lines, bytes.Compare)
-	sum := sha256.New()
-	for _, line := range lines {
-		sum.Write(line) //nolint:errcheck // never fails
-	}
-	return hex.EncodeToString(sum.Sum(nil))
-}
+// tallyDigest is of all counted votes.
+func tallyDigest(tally counts.Histogram) string { return tally.Digest() }

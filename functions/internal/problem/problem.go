@@ -60,7 +60,9 @@ func StatusOf(code events.Code) int {
 		return http.StatusUnsupportedMediaType
 	case events.TokenRequired:
 		return http.StatusUnauthorized
-	case events.RouteUnknown, events.VoteUnknown, events.LetterUnknown, events.ContestUnknown, events.NotFinal:
+	case events.SecretWrong:
+		return http.StatusForbidden
+	case events.RouteUnknown, events.VoteUnknown, events.LetterUnknown, events.ContestUnknown, events.NotFinal, events.NotSealed, events.ContestChanged:
 		return http.StatusNotFound
 	case events.MethodNotAllowed:
 		return http.StatusMethodNotAllowed

@@ -65,6 +65,7 @@ func TestStatusIsNoneThatIsSentAgain(t *testing.T) {
 	mayPass := map[events.Code]int{
 		events.Busy: 503, events.Unavailable: 503, events.BodyTooSlow: 408,
 		events.RouteUnknown: 404, events.VoteUnknown: 404, events.LetterUnknown: 404, events.ContestUnknown: 404, events.NotFinal: 404,
+		events.NotSealed: 404, events.ContestChanged: 404,
 	}
 	for _, code := range codes(t) {
 		status := StatusOf(code)
@@ -81,7 +82,7 @@ func TestStatusIsNoneThatIsSentAgain(t *testing.T) {
 	}
 	for code, want := range map[events.Code]int{
 		events.BodyMalformed: 400, events.BodyTooLarge: 413, events.MediaTypeUnsupported: 415,
-		events.TokenRequired: 401, events.MethodNotAllowed: 405, events.BandUnknown: 422, events.NameMalformed: 422,
+		events.TokenRequired: 401, events.SecretWrong: 403, events.MethodNotAllowed: 405, events.BandUnknown: 422, events.NameMalformed: 422,
 	} {
 		if got := StatusOf(code); got != want {
 			t.Errorf("%s is %d, want %d", code, got, want)
