@@ -17,6 +17,8 @@ const (
 
 	maxAmendments = 100
 	maxReason     = 500
+
+	maxAppealDays = 3650
 )
 
 // check returns what is wrong with a contest whose file is well formed. The id
@@ -94,9 +96,11 @@ func (c *checking) amendments(f *contestFile) {
 	}
 }
 
-// showing checks that what is withheld is shown in the end: only a contest that
-// closes becomes final.
+// showing checks that what is withheld is shown in the end, and what is kept for
+// appeals is let go of: only a contest that closes becomes final.
 func (c *checking) showing(f *contestFile) {
+	days := f.AppealDays.or(defaultAppealDays)
+	c.need(days >= 0 && days <= maxAppealDays, f.AppealDays.line, "appeal_days: is not 0 to %d", maxAppealDays)
 	hidden, frozen := f.Results.HiddenUntil, f.Results.FrozenFrom
 	c.need(hidden.line == 0 || hidden.value == events.Closed || hidden.value == events.Final, hidden.line, "results: hidden_until is not closed or final")
 	closesAt := f.ClosesAt.value

@@ -38,6 +38,7 @@ type contestFile struct {
 		HiddenUntil at[events.Phase] `yaml:"hidden_until"`
 		FrozenFrom  at[time.Time]    `yaml:"frozen_from"`
 	} `yaml:"results"`
+	AppealDays  at[int]             `yaml:"appeal_days"`
 	Points      []at[int64]         `yaml:"points"`
 	Standing    at[events.Metric]   `yaml:"standing"`
 	TieBreak    []at[events.Metric] `yaml:"tie_break"`
@@ -92,6 +93,8 @@ const (
 	defaultYearMin  = 1900
 	defaultMeanFrom = 1
 	defaultShards   = 1
+
+	defaultAppealDays = 30
 )
 
 // decodeContest reads one YAML document. Unknown and repeated keys are faults.
@@ -150,6 +153,7 @@ func (f *contestFile) contest() events.Contest {
 		Amendments:    amendments,
 		Limit:         events.Limit{Mode: f.Limit.Mode.or(events.NoLimit), N: f.Limit.Votes.value},
 		Showing:       events.Showing{HiddenUntil: f.Results.HiddenUntil.value, FrozenFrom: f.Results.FrozenFrom.value.UTC()},
+		AppealDays:    f.AppealDays.or(defaultAppealDays),
 		Points:        values(f.Points),
 		Standing:      f.Standing.or(events.ByVotes),
 		TieBreak:      values(f.TieBreak),

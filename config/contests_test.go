@@ -58,6 +58,7 @@ amendments:
   - {at: 2026-11-30T23:59:59.999-06:00, by: Luis, closes_at: 2026-12-01T01:00:00-06:00, reason: "One hour more"}
 limit: {mode: per_band, votes: 2}
 results: {hidden_until: closed, frozen_from: 2026-11-30T20:00:00-06:00}
+appeal_days: 12
 points: [5, 3, 3, 0]
 standing: points
 tie_break: [mean, votes]
@@ -92,9 +93,10 @@ shards: 4
 			At: time.Date(2026, 12, 1, 5, 59, 59, 999e6, time.UTC), By: "Luis", Bound: events.ClosesAt,
 			From: time.Date(2026, 12, 1, 6, 0, 0, 0, time.UTC), To: time.Date(2026, 12, 1, 7, 0, 0, 0, time.UTC), Reason: "One hour more",
 		}},
-		Limit:   events.Limit{Mode: events.PerBand, N: 2},
-		Showing: events.Showing{HiddenUntil: events.Closed, FrozenFrom: time.Date(2026, 12, 1, 2, 0, 0, 0, time.UTC)},
-		Points:  []int64{5, 3, 3, 0}, Standing: events.ByPoints,
+		Limit:      events.Limit{Mode: events.PerBand, N: 2},
+		Showing:    events.Showing{HiddenUntil: events.Closed, FrozenFrom: time.Date(2026, 12, 1, 2, 0, 0, 0, time.UTC)},
+		AppealDays: 12,
+		Points:     []int64{5, 3, 3, 0}, Standing: events.ByPoints,
 		TieBreak: []events.Metric{events.ByMean, events.ByVotes}, MeanFrom: 7, Shards: 4,
 	}
 	if fmt.Sprintf("%+v", got) != fmt.Sprintf("%+v", want) {
@@ -105,7 +107,7 @@ shards: 4
 	want = events.Contest{
 		ID: "least", Title: map[string]string{"es": "Poco", "en": "Little"}, OpenRoster: true,
 		Bands: []events.Band{}, AlbumRequired: true, RankMode: events.Score, RankMax: 1000, YearMin: 1900,
-		Limit: events.Limit{Mode: events.NoLimit}, Standing: events.ByVotes, MeanFrom: 1, Shards: 1,
+		Limit: events.Limit{Mode: events.NoLimit}, Standing: events.ByVotes, MeanFrom: 1, Shards: 1, AppealDays: 30,
 	}
 	if fmt.Sprintf("%+v", got) != fmt.Sprintf("%+v", want) {
 		t.Errorf("contest is\n%+v, want\n%+v", got, want)

@@ -142,6 +142,10 @@ func (m Mongo) check() []error { return m.TLSCA.check("MONGO_TLS_CA") }
 // while a contest runs, every voter is a new one.
 type Voters struct {
 	Secret Secret `env:"VOTER_SECRET,required,notEmpty"`
+	// Keys is the folder of contests' own keys, a file each, named like the contest: they
+	// can be destroyed one by one. Empty, or for a contest without a file: its key
+	// is made from Secret.
+	Keys string `env:"VOTER_KEYS_DIR"`
 }
 
 // Receipts holds the key from which the secrets of receipts are made. If it

@@ -87,6 +87,8 @@ type Contest struct {
 	Amendments    []Amendment // that led to OpensAt and ClosesAt
 	Limit         Limit
 	Showing       Showing
+	// AppealDays is how long after ClosesAt its voters' key is kept at least.
+	AppealDays int
 	// Points gives points for chart positions: the first entry is for rank 1.
 	Points []int64
 	// Standing orders the board. What is equal in it is put in order by each of

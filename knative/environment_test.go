@@ -96,7 +96,7 @@ func kafkaUserOf(function string) string {
 
 // literal are the variables that a manifest itself gives a value; for the first
 // of them it is the Go runtime that reads it.
-var literal = []string{"GOMEMLIMIT", "METRICS_PORT", "CONTESTS_DIR", "KAFKA_USERNAME"}
+var literal = []string{"GOMEMLIMIT", "METRICS_PORT", "CONTESTS_DIR", "VOTER_KEYS_DIR", "KAFKA_USERNAME"}
 
 // A function gets every variable that it knows and that there is a key for, in
 // the ConfigMap or among the Secrets, from that key, and no other; so it gets all

@@ -212,6 +212,27 @@ func TestFunctionsAreScraped(t *testing.T) {
 	})
 }
 
+// Contests' own voter keys are mounted where the doors look for them, for nobody else,
+// and none need be there.
+func TestVoterKeysAreMounted(t *testing.T) {
+	each(t, func(t *testing.T, m *manifests) {
+		for _, s := range m.services {
+			c := container(t, s)
+			dir, mounted := value(c, "VOTER_KEYS_DIR"), ""
+			for _, mount := range c.VolumeMounts {
+				for _, v := range s.Spec.Template.Spec.Volumes {
+					if v.Name == mount.Name && v.Secret != nil && v.Secret.SecretName == "voter-keys" && v.Secret.Optional != nil && *v.Secret.Optional && mount.ReadOnly {
+						mounted = mount.MountPath
+					}
+				}
+			}
+			if _, reads := settings(t, s.Name)["VOTER_KEYS_DIR"]; reads != (dir != "") || dir != mounted {
+				t.Errorf("%s: VOTER_KEYS_DIR %q, mounted at %q", s.Name, dir, mounted)
+			}
+		}
+	})
+}
+
 // Contests are mounted where a function looks for them, and all the same ones.
 func TestContestsAreMounted(t *testing.T) {
 	each(t, func(t *testing.T, m *manifests) {

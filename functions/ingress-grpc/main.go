@@ -38,7 +38,7 @@ func run(ctx context.Context, environ []string) error {
 	caster := publish.NewCaster(producer, "ingress-grpc", cfg.DeliveryTimeout+time.Second)
 	votes := &votes{
 		ctx:     ctx,
-		desk:    desk.New(contests, voter.Keys{Secret: cfg.Voters.Secret}),
+		desk:    desk.New(contests, voter.New(cfg.Voters)),
 		caster:  caster,
 		secrets: seal.NewSecrets([]byte(cfg.Receipts.Secret.Reveal())),
 	}

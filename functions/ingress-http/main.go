@@ -37,7 +37,7 @@ func run(ctx context.Context, environ []string) error {
 		return err
 	}
 	h := newIngress(
-		desk.New(contests, voter.Keys{Secret: cfg.Voters.Secret}),
+		desk.New(contests, voter.New(cfg.Voters)),
 		publish.NewCaster(producer, "ingress-http", cfg.DeliveryTimeout+time.Second),
 		votes,
 		seal.NewSecrets([]byte(cfg.Receipts.Secret.Reveal())),

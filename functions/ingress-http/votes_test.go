@@ -168,8 +168,9 @@ func TestVoterIsKeptAsAKey(t *testing.T) {
 	h := newHouse()
 	w := h.post(t, rock, `{"name":"Alux","album":"Conquista","year":"1982","rank":2,"voter":"Rosa Tzul"}`)
 	wants(t, "vote", w, http.StatusAccepted, "", "")
-	if got, want := h.twin.boxes[0].votes[0].VoterKey, keys.Key("rock", "Rosa Tzul"); !slices.Equal(got, want) {
-		t.Errorf("key %x, want %x", got, want)
+	want, err := keys.Key("rock", "Rosa Tzul")
+	if got := h.twin.boxes[0].votes[0].VoterKey; err != nil || !slices.Equal(got, want) {
+		t.Errorf("key %x, want %x, %v", got, want, err)
 	}
 	if strings.Contains(w.Body.String(), "Rosa") {
 		t.Errorf("the answer tells the voter: %s", w.Body)

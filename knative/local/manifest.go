@@ -274,8 +274,10 @@ func (m *serviceManifest) service() (service, error) {
 		s.env = append(s.env, e.variable())
 	}
 	for _, mount := range c.VolumeMounts {
-		if !slices.ContainsFunc(spec.Volumes, func(v volumeManifest) bool { return v.Name == mount.Name && v.ConfigMap.Name != "" }) {
-			return service{}, fmt.Errorf("volumeMount %s: there is no volume of that name which is a ConfigMap", mount.Name)
+		if !slices.ContainsFunc(spec.Volumes, func(v volumeManifest) bool {
+			return v.Name == mount.Name && (v.ConfigMap.Name != "" || v.Secret.Optional)
+		}) {
+			return service{}, fmt.Errorf("volumeMount %s: there is no volume of that name which is a ConfigMap or an optional Secret", mount.Name)
 		}
 		s.mounts = append(s.mounts, mount.MountPath)
 	}

@@ -106,6 +106,10 @@ type serviceManifest struct {
 type volumeManifest struct {
 	Name      string
 	ConfigMap struct{ Name string } `yaml:"configMap"`
+	Secret    struct {
+		SecretName string `yaml:"secretName"`
+		Optional   bool
+	}
 }
 
 type keyOf struct{ Name, Key string }

@@ -30,6 +30,14 @@ type state struct {
 	Ports   map[string]int    `json:"ports"`
 }
 
+// Fresh reports whether no system ever ran on a data folder.
+func Fresh(data string) bool {
+	_, err := os.Lstat(filepath.Join(data, stateFile))
+	return errors.Is(err, fs.ErrNotExist)
+}
+
+const stateFile = "state.json"
+
 // openState takes the data folder for this process alone. The lock is the
 // kernel's, so it ends with this process, however that ends.
 func openState(data string) (*state, error) {
@@ -47,7 +55,7 @@ func openState(data string) (*state, error) {
 		}
 		return nil, fmt.Errorf("lock data folder: %w", err)
 	}
-	s := &state{path: filepath.Join(data, "state.json"), lock: lock}
+	s := &state{path: filepath.Join(data, stateFile), lock: lock}
 	text, err := os.ReadFile(s.path)
 	if err == nil {
 		err = json.Unmarshal(text, s)

@@ -43,6 +43,7 @@ var commands = []command{
 	{"close", "follows the votes of a contest that closes to their end, and declares its result", runClose},
 	{"recount", "rebuilds the counts from the log, while votes keep coming", runRecount},
 	{"annul", "sets counted votes aside, by proposal and approval, or undoes it", runAnnul},
+	{"forget", "destroys the key that tells whose the votes of a final contest are", runForget},
 	{"restore", "puts the log back into a Redis that has lost its counts", runRestore},
 }
 

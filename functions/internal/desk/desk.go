@@ -15,7 +15,9 @@ import (
 
 // Keys exchanges a voter for a key that tells nothing about the voter.
 type Keys interface {
-	Key(contest, voter string) []byte
+	// Key returns an error if the contest's key is not to be had: then a voter
+	// would be another one.
+	Key(contest, voter string) ([]byte, error)
 }
 
 // Desk admits ballots. It may be used by many goroutines.
@@ -75,7 +77,7 @@ func (d *Desk) Admit(reading *events.Reading, b events.Ballot) (contest string, 
 // Judge applies the contest's rules to a vote that has been read, and sets its
 // voter key and its time of receipt, which it keeps: a vote that is admitted here
 // is in time. The rest is early feedback: screen judges again, and decides. If the
-// rules give no answer the refusal is events.Unavailable, and the one that may be
+// rules give no answer, or there is no key, the refusal is events.Unavailable, and the one that may be
 // another when the vote is handed in again.
 func (d *Desk) Judge(contest, voter string, v *events.Vote) *events.Refusal {
 	judge := d.judges.For(contest)
@@ -83,7 +85,12 @@ func (d *Desk) Judge(contest, voter string, v *events.Vote) *events.Refusal {
 		return unknown(contest)
 	}
 	if voter != "" {
-		v.VoterKey = d.keys.Key(contest, voter)
+		key, err := d.keys.Key(contest, voter)
+		if err != nil {
+			slog.Error("voter's key not made", "contest", contest, "error", err)
+			return events.Refuse(events.Unavailable, "")
+		}
+		v.VoterKey = key
 	}
 	v.At = d.now().UTC().Truncate(time.Millisecond)
 	no, err := judge.Judge(v)

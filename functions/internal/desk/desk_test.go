@@ -2,6 +2,7 @@ package desk
 
 import (
 	"bytes"
+	"errors"
 	"sync"
 	"testing"
 	"time"
@@ -21,7 +22,12 @@ func (c contestsOf) IDs() []string { return []string{"default", "rock", "gone"} 
 // plainKeys makes keys that can be read.
 type plainKeys struct{}
 
-func (plainKeys) Key(contest, voter string) []byte { return []byte(contest + "/" + voter) }
+func (plainKeys) Key(contest, voter string) ([]byte, error) {
+	if voter == "nobody" {
+		return nil, errors.New("there is no key")
+	}
+	return []byte(contest + "/" + voter), nil
+}
 
 func newDesk() *Desk {
 	d := New(contestsOf{
@@ -99,4 +105,13 @@ func TestDeskServesMany(t *testing.T) {
 		})
 	}
 	all.Wait()
+}
+
+// Without the contest's key a vote is not taken, and may be handed in again: under
+// another key its voter would be another one.
+func TestNoVoteWithoutItsVotersKey(t *testing.T) {
+	_, _, no := newDesk().Admit(new(events.Reading), events.Ballot{Name: "Alux", Album: "Conquista", Year: "1982", Rank: "2", Contest: "rock", Voter: "nobody"})
+	if no == nil || no.Code != events.Unavailable {
+		t.Errorf("refused by %v", no)
+	}
 }

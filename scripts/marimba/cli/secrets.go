@@ -42,6 +42,7 @@ func secretsCommand(s *settings) *cobra.Command {
 	f.StringVar(&k.plan.Overlay, "overlay", "", "the overlay: "+strings.Join(secrets.Overlays(), ", "))
 	f.StringVar(&k.plan.Namespace, "namespace", "marimba", "namespace of the functions and stores")
 	f.StringVar(&k.plan.Kafka, "kafka-namespace", "kafka", "namespace of Kafka")
+	f.StringSliceVar(&k.plan.VoterKeys, "voter-keys", nil, "contests that get a voter key of their own, which forget can destroy; for those that nobody has voted in yet")
 	f.StringVar(&k.keep, "keep", "", "file of Secrets whose values stay as they are, printed by this command or by kubectl; - is standard input")
 	f.BoolVar(&k.plan.Renew, "renew", false, "make new certificates, though the kept ones are good")
 	f.StringSliceVar(&k.only, "only", nil, "print these Secrets alone, by name")
@@ -53,6 +54,11 @@ func (k *keeper) print() error {
 	for flag, namespace := range map[string]string{"namespace": k.plan.Namespace, "kafka-namespace": k.plan.Kafka} {
 		if !events.IsContestID(namespace) { // which are names by the same rule
 			return fmt.Errorf("--%s %q: not a name of 1 to 63 of a-z, 0-9 and inner hyphens", flag, namespace)
+		}
+	}
+	for _, contest := range k.plan.VoterKeys {
+		if !events.IsContestID(contest) {
+			return fmt.Errorf("--voter-keys %q: not a contest's id", contest)
 		}
 	}
 	if err := k.readKept(); err != nil {

@@ -18,6 +18,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"marimba/config"
+	"marimba/config/voterkey"
+	"marimba/events"
 	"marimba/knative"
 	"marimba/knative/local"
 )
@@ -72,6 +74,9 @@ func (h *house) start(ctx context.Context, folder string) (*local.System, error)
 		return nil, err
 	}
 	options.Env["CONTESTS_DIR"] = h.contests
+	if options.Env["VOTER_KEYS_DIR"], err = h.layKeys(folder); err != nil {
+		return nil, err
+	}
 	passTraces(options.Env)
 	if options.Listen == "" {
 		if options.Listen = listenAt; !free(listenAt) {
@@ -107,6 +112,28 @@ func (h *house) layContests(folder string) (err error) {
 	}
 	h.contests, err = filepath.Abs(h.contests)
 	return err
+}
+
+// keysIn is the folder of a house's voter keys.
+func keysIn(folder string) string { return filepath.Join(folder, "voter-keys") }
+
+// layKeys gives the contests voter keys of their own in the data folder, as far as
+// nobody can have voted in them without, and returns their folder.
+func (h *house) layKeys(folder string) (string, error) {
+	dir, err := filepath.Abs(keysIn(folder))
+	if err != nil {
+		return "", err
+	}
+	roll, err := config.Contests{Dir: h.contests}.Load()
+	if err != nil {
+		return "", err
+	}
+	var contests []events.Contest
+	for _, id := range roll.IDs() {
+		c, _ := roll.Contest(id)
+		contests = append(contests, c)
+	}
+	return dir, voterkey.Lay(dir, contests, local.Fresh(folder), time.Now())
 }
 
 // free reports whether an address can be listened at, now.

@@ -12,6 +12,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"marimba/config/voterkey"
 )
 
 // Secret is a Secret of a cluster.
@@ -22,11 +24,12 @@ type Secret struct {
 
 // Plan says what is wanted.
 type Plan struct {
-	Overlay   string // of knative/overlays, or base
-	Namespace string // of the functions and stores
-	Kafka     string // namespace of Kafka
-	Kept      Kept   // values that stay as they are
-	Renew     bool   // certificates, though Kept has some
+	Overlay   string   // of knative/overlays, or base
+	Namespace string   // of the functions and stores
+	Kafka     string   // namespace of Kafka
+	VoterKeys []string // contests that get a voter key of their own, besides those that have one
+	Kept      Kept     // values that stay as they are
+	Renew     bool     // certificates, though Kept has some
 	Now       time.Time
 }
 
@@ -76,6 +79,7 @@ func Make(p Plan) (Made, error) {
 		"admin-password": m.password(p.Namespace, "grafana", "admin-password"),
 		"redis-password": m.password(p.Namespace, "grafana", "redis-password"), // of a user who may only look
 	})
+	m.voterKeys()
 	m.made.Elsewhere = slices.Clone(elsewhere)
 	if secure {
 		if err := m.secure(); err != nil {
@@ -120,6 +124,19 @@ func (m *maker) value(namespace, name, key string, make func() string) string {
 
 func (m *maker) password(namespace, name, key string) string {
 	return m.value(namespace, name, key, password)
+}
+
+// voterKeys adds the contests' own voter keys, if there are any.
+func (m *maker) voterKeys() {
+	contests := slices.Concat(m.plan.VoterKeys, slices.Collect(maps.Keys(m.plan.Kept[m.plan.Namespace+"/voter-keys"])))
+	slices.Sort(contests)
+	keys := make(map[string]string)
+	for _, contest := range slices.Compact(contests) {
+		keys[contest] = m.value(m.plan.Namespace, "voter-keys", contest, voterkey.New)
+	}
+	if len(keys) > 0 {
+		m.add(m.plan.Namespace, "voter-keys", keys)
+	}
 }
 
 // password is 256 random bits in letters and figures, which stand in a URL and in

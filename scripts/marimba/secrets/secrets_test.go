@@ -17,7 +17,7 @@ import (
 )
 
 func plan(overlay string) Plan {
-	return Plan{Overlay: overlay, Namespace: "marimba", Kafka: "kafka", Now: time.Now()}
+	return Plan{Overlay: overlay, Namespace: "marimba", Kafka: "kafka", VoterKeys: []string{"rock"}, Now: time.Now()}
 }
 
 func makeSet(t *testing.T, p Plan) Made {
@@ -237,5 +237,31 @@ func TestCertificates(t *testing.T) {
 func TestNoSuchOverlay(t *testing.T) {
 	if _, err := Make(plan("festival")); err == nil || !strings.Contains(err.Error(), "classroom") {
 		t.Error(err)
+	}
+}
+
+// A contest's own voter key stays when it is kept, whether the contest is named again
+// or not; one that is named anew gets its own; without any there is no such Secret.
+func TestVoterKeys(t *testing.T) {
+	keysOf := func(p Plan) map[string]string {
+		for _, s := range makeSet(t, p).Secrets {
+			if s.Name == "voter-keys" {
+				return s.Data
+			}
+		}
+		return nil
+	}
+	p := plan("base")
+	first := keysOf(p)
+	if len(first["rock"]) != 64 {
+		t.Fatalf("the keys are %d, rock's of %d digits", len(first), len(first["rock"]))
+	}
+	p.Kept, p.VoterKeys = Kept{"marimba/voter-keys": first}, []string{"jazz"}
+	if second := keysOf(p); second["rock"] != first["rock"] || len(second["jazz"]) != 64 || second["jazz"] == second["rock"] {
+		t.Errorf("%d keys, of which rock's or jazz's is not right", len(second))
+	}
+	p.Kept, p.VoterKeys = nil, nil
+	if none := keysOf(p); none != nil {
+		t.Error("there is a Secret without a key in it")
 	}
 }
