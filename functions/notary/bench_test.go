@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"marimba/events"
+	"marimba/knative/local/real/realtest"
 )
 
 // What the notary itself costs, as a process of its own that a source posts boxes
@@ -16,7 +17,7 @@ import (
 func BenchmarkNotary(b *testing.B) {
 	for _, votes := range []int{events.MaxBoxVotes, 20, 1} {
 		b.Run(fmt.Sprintf("boxes of %d", votes), func(b *testing.B) {
-			p := start(b, mongo(b))
+			p := start(b, mongo(realtest.FerretDB(b)))
 			boxes := make([]events.Box, b.N)
 			for n := range boxes {
 				boxes[n] = counted(n, votes)

@@ -22,6 +22,7 @@ import (
 	"marimba/events/seal"
 	"marimba/functions/internal/journal"
 	"marimba/functions/internal/tlog"
+	"marimba/knative/local/real"
 	"marimba/knative/local/real/realtest"
 )
 
@@ -42,9 +43,8 @@ type process struct {
 	url string
 }
 
-func mongo(t testing.TB) config.Mongo {
-	t.Helper()
-	return config.Mongo{URL: config.Secret("mongodb://" + realtest.FerretDB(t).Address + "/"), Database: "notary"}
+func mongo(p *real.Part) config.Mongo {
+	return config.Mongo{URL: config.Secret("mongodb://" + p.Address + "/"), Database: "notary"}
 }
 
 func start(t testing.TB, db config.Mongo) *process {
@@ -162,11 +162,13 @@ func deliver(t testing.TB, client *http.Client, url string, b events.Box) (bool,
 }
 
 // Boxes keep coming, some of them more than once, to two notaries at a time that
-// are killed with SIGKILL again and again. In the end each vote has one leaf, and the
-// public log is that of the votes: nothing else knows what was sealed.
+// are killed with SIGKILL again and again, and so is the database. In the end each
+// vote has one leaf, and the public log is that of the votes: nothing else knows what
+// was sealed.
 func TestKilledAgainAndAgain(t *testing.T) {
 	const rounds, each, senders = 24, 12, 12
-	db := mongo(t)
+	ferret := realtest.FerretDB(t)
+	db := mongo(ferret)
 	var all []events.Box
 	for n := range rounds * each {
 		all = append(all, counted(n, 1+n%7*n%40))
@@ -202,6 +204,13 @@ func TestKilledAgainAndAgain(t *testing.T) {
 	}
 	for round := range rounds {
 		source.await(each * (round + 1))
+		if round%4 == 3 {
+			ferret.Kill()
+			if err := ferret.Start(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			continue
+		}
 		running[round%2].kill()
 		running[round%2] = start(t, db)
 		source.at(running[0].url, running[1].url)
@@ -271,7 +280,7 @@ func entries(all []events.Box) iter.Seq2[journal.Entry, error] {
 
 // A notary that is told to end seals what it was given, and then is gone.
 func TestEndsWhenAllIsSealed(t *testing.T) {
-	db := mongo(t)
+	db := mongo(realtest.FerretDB(t))
 	p := start(t, db)
 	all := []events.Box{counted(0, 500), counted(1, 500), counted(2, 1)}
 	for _, b := range all {

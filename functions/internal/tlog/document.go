@@ -89,11 +89,15 @@ type Batch struct {
 	order, leaves []byte
 }
 
+// readLeaves bounds the leaves of a batch that is read: a document of MongoDB has no
+// room for more.
+const readLeaves = 1 << 19
+
 // batch reads a document, which must be whole.
 func (d batchDocument) batch() (Batch, error) {
 	n := d.Size - d.First
 	switch {
-	case d.First < 0 || n <= 0 || int64(len(d.Leaves)) != n*seal.HashSize || int64(len(d.Order)) != n*placeSize || len(d.Root) != seal.HashSize:
+	case d.First < 0 || n <= 0 || n > readLeaves || int64(len(d.Leaves)) != n*seal.HashSize || int64(len(d.Order)) != n*placeSize || len(d.Root) != seal.HashSize:
 		return Batch{}, fmt.Errorf("batch %s is not whole", d.ID)
 	case d.ID != batchID(d.Contest, d.N):
 		return Batch{}, fmt.Errorf("batch %s says that it is %s", d.ID, batchID(d.Contest, d.N))

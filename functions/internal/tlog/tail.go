@@ -27,9 +27,12 @@ type tail struct {
 // errBehind says that the log has gone on without this tail.
 var errBehind = errors.New("the log is longer than was known")
 
-// rollEvery bounds the tiles that wait to be kept while a tail follows a log, to 2
-// MiB.
-const rollEvery = 256
+// While a tail follows a log it rolls forward each so many tiles, which takes 2 MiB,
+// or batches, so that whoever runs out of time has come further.
+const (
+	rollTiles   = 256
+	rollBatches = 256
+)
 
 // open opens a contest's log at its end. What a writer before left undone of its
 // last batch is done.
@@ -74,7 +77,7 @@ func (t *tail) follow(ctx context.Context, roll func(context.Context, Batch) err
 			return err
 		}
 		last = b
-		if len(t.full) >= rollEvery {
+		if len(t.full) >= rollTiles || b.N%rollBatches == 0 {
 			if err := roll(ctx, b); err != nil {
 				return err
 			}
@@ -215,8 +218,8 @@ func (t *tail) grow(p pen, boxes []Box) (batchDocument, error) {
 }
 
 // recentSize bounds the boxes that a tail remembers to be sealed, of which a
-// source may send some again. Those are in the batches that are rolled forward.
-const recentSize = 4096
+// source may send some again.
+const recentSize = 1024
 
 // recent remembers the boxes that were sealed last.
 type recent struct {
