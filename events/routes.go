@@ -34,6 +34,7 @@ var Routes = []Route{
 	{Function: "ingress-grpc", Public: true, Writes: []Topic{VotesCast}},
 	{Function: "screen", Reads: []Topic{VotesCast}, Writes: []Topic{VotesAccepted, VotesRefused}},
 	{Function: "tally", Reads: []Topic{VotesAccepted, VotesRefused}, Writes: []Topic{VotesCounted}},
+	{Function: "notary", Reads: []Topic{VotesCounted}},
 	{Function: "shelve", Reads: []Topic{VotesDead}},
 	{Function: "results", Public: true},
 }

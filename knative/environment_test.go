@@ -73,7 +73,7 @@ func settings(t *testing.T, function string) map[string]bool {
 // secretOf tells which key of which Secret fills a variable of a function.
 func secretOf(function, variable string) (secret, key string) {
 	switch variable {
-	case "REDIS_PASSWORD", "MONGO_URL", "VOTER_SECRET", "RECEIPT_SECRET", "ADMIN_TOKEN":
+	case "REDIS_PASSWORD", "MONGO_URL", "VOTER_SECRET", "RECEIPT_SECRET", "SEAL_KEY", "ADMIN_TOKEN":
 		return "marimba", variable
 	case "KAFKA_TLS_CA", "REDIS_TLS_CA", "MONGO_TLS_CA":
 		return "marimba-ca", "ca.crt"

@@ -173,7 +173,7 @@ func TestSelectors(t *testing.T) {
 func TestClassroom(t *testing.T) {
 	m := render(t, "overlays/classroom")
 	want := map[string]string{
-		"ingress-http": "200m/128Mi", "ingress-grpc": "200m/128Mi", "screen": "100m/128Mi", "tally": "100m/128Mi", "shelve": "100m/128Mi",
+		"ingress-http": "200m/128Mi", "ingress-grpc": "200m/128Mi", "screen": "100m/128Mi", "tally": "100m/128Mi", "notary": "100m/128Mi", "shelve": "100m/128Mi",
 		"results": "200m/128Mi", "redis": "200m/128Mi", "mongod": "300m/256Mi", "grafana": "100m/128Mi",
 	}
 	got := map[string]string{}

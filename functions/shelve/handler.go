@@ -117,7 +117,10 @@ func (s *shelf) letter(r *http.Request, body []byte) journal.DeadLetter {
 	}
 	if box, err := events.BoxOf(e); err == nil {
 		d.ID = e.ID()
-		d.Contest, d.Channel, d.Votes = box.Contest, events.Channel(text(string(box.Channel))), int64(len(box.Votes))
+		d.Contest, d.Channel = box.Contest, events.Channel(text(string(box.Channel)))
+		if e.Type() != events.TypeCounted { // else they are counted, and only their announcement is dead
+			d.Votes = int64(len(box.Votes))
+		}
 	} else {
 		d.ID = digest(e.Source(), e.ID(), e.Type(), string(e.Data()))
 	}

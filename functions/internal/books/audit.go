@@ -21,6 +21,7 @@ import (
 	"marimba/functions/internal/counts"
 	"marimba/functions/internal/journal"
 	"marimba/functions/internal/kafka"
+	"marimba/functions/internal/tlog"
 )
 
 // gcPercent is how much garbage Go lets gather, in percent of what is in use.
@@ -58,7 +59,17 @@ func runAudit(ctx context.Context, args, environ []string) (any, error) {
 	// What is kept grows slowly and holds no pointers: it is cheap to collect often,
 	// and half as large.
 	defer debug.SetGCPercent(debug.SetGCPercent(gcPercent))
-	a := newAudit(s.contests, castTopic{options}, s.journal, s.counts)
+	topics, err := kafka.Open(cfg.Kafka, clientName)
+	if err != nil {
+		return nil, err
+	}
+	defer topics.Close(ctx) //nolint:errcheck // never fails
+	public, err := tlog.Open(cfg.Mongo)
+	if err != nil {
+		return nil, err
+	}
+	defer public.Close(context.WithoutCancel(ctx)) //nolint:errcheck // it was only read
+	a := newAudit(s.contests, castTopic{options}, s.journal, s.counts, sealedVotes{public}, sourceGroups{topics})
 	a.only, a.young = *only, *young
 	result, err := a.run(ctx)
 	if err != nil {
@@ -99,11 +110,12 @@ type shownCounts interface {
 }
 
 // audit holds all that is kept of votes against all else: what was cast, what
-// the log and the dead letters say became of it, and what Redis counts. It
-// changes nothing.
+// the log and the dead letters say became of it, what Redis counts, and what the
+// public log shows. It changes nothing.
 //
-// It reads in this order: how far votes.cast goes; the log; the dead letters;
-// Redis; how far votes.cast goes now; votes.cast to there. So what the log has was
+// It reads in this order: how far votes.cast goes; how far the sources are; the log;
+// the dead letters; Redis; the public log; how far votes.cast goes now; votes.cast
+// to there. So what the log has was
 // cast within what is read, and what Redis has over the log is among the cast
 // votes that the log, when it was read, had not. Votes that came in since the
 // first of these steps, and are not in the log, are left aside. A house that is
@@ -113,18 +125,23 @@ type audit struct {
 	topic    castVotes
 	journal  ended
 	counts   shownCounts
+	public   publicLog
+	sources  delivered
 	now      func() time.Time
 
 	only  string        // contest; empty: all
 	young time.Duration // how old a vote may be that is in no final state
 
-	began    time.Time
-	ledger   *ledger
-	letters  map[string]deadBox // by box id
-	accounts map[string]*account
-	faults   faults
-	read     auditRead
-	places   [events.MaxBoxVotes]uint32 // of a box's indexes: number of the vote in the ledger, plus 1
+	began   time.Time
+	ledger  *ledger
+	letters map[string]deadBox // by box id
+	behind  int64              // events that were not delivered when the log was about to be read
+	// unannounced are boxes whose announcement is a dead letter.
+	unannounced map[string]bool
+	accounts    map[string]*account
+	faults      faults
+	read        auditRead
+	places      [events.MaxBoxVotes]uint32 // of a box's indexes: number of the vote in the ledger, plus 1
 }
 
 // account is the books of one contest.
@@ -140,6 +157,7 @@ type account struct {
 	pending    map[events.State]int64   // in Redis
 	cast       *counts.Recount
 	moving     moving
+	sealed     auditedLog
 }
 
 // side is what one of those that count says of a contest.
@@ -148,8 +166,8 @@ type side struct {
 	figures counts.Figures
 }
 
-func newAudit(contests everyContest, topic castVotes, journal ended, counts shownCounts) *audit {
-	return &audit{contests: contests, topic: topic, journal: journal, counts: counts, now: time.Now}
+func newAudit(contests everyContest, topic castVotes, journal ended, counts shownCounts, public publicLog, sources delivered) *audit {
+	return &audit{contests: contests, topic: topic, journal: journal, counts: counts, public: public, sources: sources, now: time.Now}
 }
 
 // triesOfAudit bounds how often an audit begins anew. It does when counts were
@@ -170,6 +188,7 @@ func (a *audit) run(ctx context.Context) (audited, error) {
 // once audits; still is false if counts were rebuilt meanwhile.
 func (a *audit) once(ctx context.Context) (result audited, still bool, err error) {
 	a.began, a.ledger, a.read = a.now(), newLedger(), auditRead{}
+	a.unannounced = make(map[string]bool)
 	a.letters, a.accounts, a.faults = make(map[string]deadBox), make(map[string]*account), make(faults)
 	lives, err := a.lives(ctx)
 	if err != nil {
@@ -179,7 +198,10 @@ func (a *audit) once(ctx context.Context) (result audited, still bool, err error
 	if err != nil {
 		return audited{}, false, err
 	}
-	for _, step := range []func(context.Context) error{a.readLog, a.readDead, a.readCounts} {
+	if a.behind, err = a.sources.Behind(ctx); err != nil {
+		return audited{}, false, err
+	}
+	for _, step := range []func(context.Context) error{a.readLog, a.readDead, a.readCounts, a.readLeaves} {
 		if err := step(ctx); err != nil {
 			return audited{}, false, err
 		}

@@ -120,7 +120,7 @@ func BenchmarkAudit(b *testing.B) {
 				for b.Loop() {
 					debug.FreeOSMemory()
 					peak := watchMemory()
-					a := newAudit(rollOf{"free": c}, m, m, shown{m, tally, figures})
+					a := newAudit(rollOf{"free": c}, m, m, shown{m, tally, figures}, unsealed{}, unsealed{})
 					result, err := a.run(b.Context())
 					if err != nil || !result.Agree {
 						b.Fatalf("%v\n%s", err, told(result))

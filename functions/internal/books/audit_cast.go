@@ -86,6 +86,7 @@ func (a *audit) castBox(ctx context.Context, rec castRecord, newer bool) error {
 		}
 		row.Cast++
 		a.compare(ctx, &b, v, &judged, number-1)
+		a.checkLeaf(of, b.ID, v.Index, number-1, newer)
 		recount.Box.Votes = append(recount.Box.Votes, judged)
 		states = append(states, a.ledger.standings[number-1].state())
 	}

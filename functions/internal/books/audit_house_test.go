@@ -230,11 +230,15 @@ type house struct {
 	server  *miniredis.Miniredis
 	store   *counts.Store
 	boxes   int
+	public  interface {
+		publicLog
+		delivered
+	}
 }
 
 func newHouse(t *testing.T) *house {
 	t.Helper()
-	h := &house{t: t, topic: new(topicOf), journal: new(journalOf), server: miniredis.RunT(t)}
+	h := &house{t: t, topic: new(topicOf), journal: new(journalOf), server: miniredis.RunT(t), public: unsealed{}}
 	client := redis.NewClient(&redis.Options{Addr: h.server.Addr(), Protocol: 2, DisableIdentity: true})
 	t.Cleanup(func() { client.Close() })
 	h.store = counts.New(client)
@@ -300,7 +304,7 @@ func letterOf(t *testing.T, eventType string, b events.Box) journal.DeadLetter {
 }
 
 func (h *house) audit() *audit {
-	a := newAudit(testContests, h.topic, h.journal, h.store)
+	a := newAudit(testContests, h.topic, h.journal, h.store, h.public, h.public)
 	a.now = func() time.Time { return noon.Add(time.Hour) }
 	return a
 }

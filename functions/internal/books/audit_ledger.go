@@ -43,6 +43,7 @@ type ledger struct {
 
 	index     []uint16
 	standings []standing
+	sealings  []sealing
 	cast      []uint64 // digests of what was cast
 	judged    []uint64 // digests of what the rules made of it
 }
@@ -71,13 +72,20 @@ func newLedger() *ledger {
 
 // id returns the id of a box by its text.
 func (l *ledger) id(text string) boxID {
+	id, isUUID := l.idOf(text)
+	if !isUUID {
+		l.names[id] = text
+	}
+	return id
+}
+
+// idOf is id for a box that the ledger need not know.
+func (l *ledger) idOf(text string) (id boxID, isUUID bool) {
 	if u, err := uuid.Parse(text); err == nil && u.String() == text {
-		return boxID(u)
+		return boxID(u), true
 	}
 	sum := sha256.Sum256([]byte(text))
-	id := boxID(sum[:16])
-	l.names[id] = text
-	return id
+	return boxID(sum[:16]), false
 }
 
 // name is id's other way.
@@ -93,6 +101,7 @@ func (l *ledger) votes() int { return len(l.index) }
 func (l *ledger) add(b *events.Box, v *events.Vote, s standing) {
 	l.index = append(l.index, uint16(v.Index))
 	l.standings = append(l.standings, s)
+	l.sealings = append(l.sealings, false)
 	l.cast = append(l.cast, l.castDigest(b, v))
 	l.judged = append(l.judged, l.judgedDigest(v))
 }

@@ -119,6 +119,11 @@ func (a *audit) readDead(ctx context.Context) error {
 			return err
 		}
 		a.read.Letters++
+		if isAnnouncement(d) {
+			box, _, _ := strings.Cut(d.ID, "/")
+			a.unannounced[box] = true
+			continue
+		}
 		b, err := d.Box()
 		if err != nil {
 			continue // it holds no votes
@@ -142,7 +147,7 @@ func (a *audit) readDead(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if d.Votes == 0 {
+		if d.Votes == 0 || isAnnouncement(d) {
 			continue
 		}
 		box, _, _ := strings.Cut(d.ID, "/")

@@ -35,6 +35,10 @@ const (
 	unbalanced      check = "unbalanced"
 	boardsDiffer    check = "boards_differ"
 	figuresDiffer   check = "figures_differ"
+	leavesFew       check = "leaves_few"
+	leavesMany      check = "leaves_many"
+	leavesUnknown   check = "leaves_unknown"
+	logForged       check = "log_forged"
 	annulledDiffer  check = "annulled_differ"
 )
 
@@ -62,6 +66,10 @@ var checks = []struct {
 	{pendingLeft, "Redis has decided on votes that it does not know to be in the log: if they are dead, replay them"},
 	{boardsDiffer, "the boards of Redis, the log and votes.cast are not the same"},
 	{figuresDiffer, "the figures in Redis are not those of the log"},
+	{leavesFew, "votes are counted that have no leaf in the public log"},
+	{leavesMany, "the public log has leaves that no counted vote stands for"},
+	{leavesUnknown, "the public log has leaves of votes that the log of votes does not know"},
+	{logForged, "the public log is not what its checkpoints have signed"},
 	{annulledDiffer, "the annulments in force choose other votes of the log now than when they were ruled: `annul reckon` reckons them again"},
 }
 
@@ -148,6 +156,7 @@ type auditedContest struct {
 	Total   auditRow               `json:"total"`
 	Pending map[events.State]int64 `json:"pending"`
 	Board   board                  `json:"board"`
+	Log     auditedLog             `json:"public_log"`
 }
 
 // auditRow is one line of the balance.
@@ -186,7 +195,7 @@ func (a *audit) result(first kafka.Reach) audited {
 	}
 	for _, id := range slices.Sorted(maps.Keys(a.accounts)) {
 		of := a.accounts[id]
-		c := auditedContest{Contest: id, Rows: []auditRow{}, Pending: of.pending}
+		c := auditedContest{Contest: id, Rows: []auditRow{}, Pending: of.pending, Log: of.sealed}
 		if c.Pending == nil {
 			c.Pending = map[events.State]int64{}
 		}
@@ -206,7 +215,7 @@ func (a *audit) result(first kafka.Reach) audited {
 		out.InFlight += c.Total.InFlight
 		c.Board = of.compareBoards()
 		a.checkBoards(of, &c.Board)
-		if c.Total != (auditRow{}) || c.Board.Votes != (threefold{}) || len(c.Pending) > 0 {
+		if c.Total != (auditRow{}) || c.Board.Votes != (threefold{}) || len(c.Pending) > 0 || c.Log.Leaves > 0 {
 			out.Contests = append(out.Contests, c)
 		}
 	}

@@ -100,7 +100,7 @@ type wholeHouse struct {
 
 func newWholeHouse(t *testing.T) *wholeHouse {
 	t.Helper()
-	cluster, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.SeedTopics(4, "votes.cast", "votes.accepted", "votes.refused"))
+	cluster, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.SeedTopics(4, "votes.cast", "votes.accepted", "votes.refused", "votes.counted", "votes.dead"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -17,6 +17,7 @@ import (
 	"marimba/events"
 	"marimba/functions/internal/journal"
 	"marimba/functions/internal/kafka"
+	"marimba/functions/internal/tlog"
 )
 
 // Times of a closing.
@@ -76,8 +77,13 @@ func runClose(ctx context.Context, args, environ []string) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	public, err := tlog.Open(cfg.Mongo)
+	if err != nil {
+		return nil, err
+	}
+	defer public.Close(context.WithoutCancel(ctx)) //nolint:errcheck // it was only read
 	c := closing{
-		contests: contests, topics: topics, cast: castTopic{options}, journal: s.journal, counts: s.counts,
+		contests: contests, topics: topics, cast: castTopic{options}, journal: s.journal, counts: s.counts, public: sealedVotes{public},
 		contest: flags.Arg(0), wait: *wait, leaveDead: *leaveDead, landing: landing(cfg.DeliveryTimeout),
 		tell: tellProgress, now: time.Now, sleep: sleepFor,
 	}
@@ -135,6 +141,7 @@ type closing struct {
 	cast    castVotes
 	journal closedLog
 	counts  countedNow
+	public  publicLog
 
 	contest   string
 	wait      bool
@@ -212,11 +219,32 @@ func (c *closing) finish(ctx context.Context, contest events.Contest) (closed, e
 	if n := r.votes().States[events.Dead]; n > 0 && !c.leaveDead {
 		return closed{}, fmt.Errorf("%d votes of %s are dead: replay them, or leave them dead (-leave-dead)", n, contest.ID)
 	}
-	return c.declare(ctx, contest, offsets, r)
+	log, err := c.sealed(ctx, contest.ID, r.votes().States[events.Counted])
+	if err != nil {
+		return closed{}, err
+	}
+	return c.declare(ctx, contest, offsets, r, log)
 }
 
-func (c *closing) declare(ctx context.Context, contest events.Contest, offsets map[events.Topic]map[int32]int64, r reckoning) (closed, error) {
-	s, err := makeStatement(contest, offsets, r, c.now())
+// sealed returns the newest checkpoint of the contest's public log, which must be of
+// as many votes as are counted: what is declared is what anyone can check. It is nil
+// if none is.
+func (c *closing) sealed(ctx context.Context, contest string, counted int64) (*sealedAs, error) {
+	as, ok, err := c.public.Checkpoint(ctx, contest)
+	if err != nil {
+		return nil, err
+	}
+	if int64(as.Size) != counted {
+		return nil, fmt.Errorf("%d votes of %s are counted, and its public log has %d: replay what is dead of %s, and audit", counted, contest, as.Size, events.VotesCounted)
+	}
+	if !ok {
+		return nil, nil
+	}
+	return &as, nil
+}
+
+func (c *closing) declare(ctx context.Context, contest events.Contest, offsets map[events.Topic]map[int32]int64, r reckoning, log *sealedAs) (closed, error) {
+	s, err := makeStatement(contest, offsets, r, log, c.now())
 	if err != nil {
 		return closed{}, err
 	}
@@ -251,8 +279,8 @@ func (c *closing) untilClosed(ctx context.Context) (events.Contest, error) {
 }
 
 // untilHandled follows the votes through the topics: what had come in when the
-// last vote had landed is judged, what that came to is counted, and what either
-// gave up on is shelved. It returns how far votes.cast went, and where each topic
+// last vote had landed is judged, what that came to is counted, what is counted is
+// sealed, and what any of them gave up on is shelved. It returns how far votes.cast went, and where each topic
 // ended.
 func (c *closing) untilHandled(ctx context.Context) (kafka.Reach, map[events.Topic]map[int32]int64, error) {
 	var cast kafka.Reach

@@ -30,6 +30,11 @@ type statement struct {
 	Votes   statedVotes                      `json:"votes"`
 	Board   boards.Board                     `json:"board"`
 	Tally   string                           `json:"tally_sha256"` // of all counted votes: tallyDigest
+	// Rules is the SHA-256 of the house's rules, as the audit judged by them.
+	Rules string `json:"rules_sha256"`
+	// Log is the checkpoint of the public log that has each counted vote; null if
+	// none is counted.
+	Log *sealedAs `json:"log"`
 }
 
 // statedVotes says how the votes ended that were received before the contest
@@ -50,11 +55,12 @@ var stateAtMost = [][2]int{{5000, 500}, {1000, 50}, {200, 20}}
 const maxBoard = 8 << 20
 
 // makeStatement puts together what has been counted.
-func makeStatement(c events.Contest, offsets map[events.Topic]map[int32]int64, r reckoning, at time.Time) (statement, error) {
+func makeStatement(c events.Contest, offsets map[events.Topic]map[int32]int64, r reckoning, log *sealedAs, at time.Time) (statement, error) {
 	tally := r.recount.Tally()
 	s := statement{
 		Contest: c.ID, Title: c.Title, MadeAt: at.UTC().Truncate(time.Millisecond), ClosesAt: c.ClosesAt,
 		Amendments: c.Amendments, Revision: c.Revision, Offsets: offsets, Votes: r.votes(), Tally: tallyDigest(tally),
+		Rules: rules.Digest(), Log: log,
 	}
 	if !c.OpensAt.IsZero() {
 		s.OpensAt = &c.OpensAt

@@ -44,6 +44,9 @@ func (r *reckoning) readLog(ctx context.Context, c events.Contest, log closedLog
 		if err != nil {
 			return err
 		}
+		if isAnnouncement(letter) {
+			continue
+		}
 		box, err := letter.Box()
 		if err != nil {
 			continue // it never was one: no vote was lost with it

@@ -35,7 +35,9 @@ type DeadLetter struct {
 	// the same dead letter; of any other a digest.
 	ID   string `bson:"_id"`
 	Type string `bson:"type"`
-	// Contest, Channel and Votes are those of the box, if it can be read.
+	// Contest, Channel and Votes are those of the box, if it can be read. Votes are
+	// those that are dead with it: none of a box of counted votes, which says no more
+	// than that they are.
 	Contest string         `bson:"contest,omitempty"`
 	Channel events.Channel `bson:"channel,omitempty"`
 	Votes   int64          `bson:"votes"`

@@ -13,6 +13,7 @@ import (
 	"github.com/cloudevents/sdk-go/v2/event"
 	"golang.org/x/sync/errgroup"
 
+	"marimba/events"
 	"marimba/functions/internal/journal"
 	"marimba/functions/internal/kafka"
 )
@@ -75,7 +76,7 @@ type Sender interface {
 }
 
 // errFinal keeps a letter on the shelf: its votes would move counts behind a
-// result that was declared.
+// result that was declared. Those of an announcement are counted already.
 var errFinal = errors.New("its contest is final")
 
 // Bounds of a replay.
@@ -160,7 +161,7 @@ func Send(ctx context.Context, shelf Shelf, to Sender, c Choice, now func() time
 				return nil
 			}
 			e, err := eventIn(d)
-			if err == nil && final[d.Contest] {
+			if err == nil && final[d.Contest] && d.Type != events.TypeCounted {
 				err = errFinal
 			}
 			if err != nil {

@@ -30,8 +30,8 @@ func secretsCommand(s *settings) *cobra.Command {
 			"them nowhere. The first time:\n\n" +
 			"  marimba secrets --overlay production | kubectl create -f -\n\n" +
 			"create refuses what is there already. A new VOTER_SECRET makes every voter a new one, with a new RECEIPT_SECRET receipts\n" +
-			"no longer show whom their votes were for, and new passwords lock everybody out of stores that have the old ones; so\n" +
-			"later what is there is kept:\n\n" +
+			"no longer show whom their votes were for, with a new SEAL_KEY public logs go on under another signature, and new\n" +
+			"passwords lock everybody out of stores that have the old ones; so later what is there is kept:\n\n" +
 			"  kubectl get secrets -A -o yaml | marimba secrets --overlay production --keep - | kubectl apply --server-side -f -\n\n" +
 			"(without --server-side, kubectl would write what is secret into an annotation). What is kept, what is new, and what\n" +
 			"others have to make is told on standard error, without any value.",

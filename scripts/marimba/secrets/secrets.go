@@ -68,6 +68,7 @@ func Make(p Plan) (Made, error) {
 		"MONGO_URL":      mongoURL(p, secure, mongo),
 		"VOTER_SECRET":   m.password(p.Namespace, "marimba", "VOTER_SECRET"),
 		"RECEIPT_SECRET": m.password(p.Namespace, "marimba", "RECEIPT_SECRET"),
+		"SEAL_KEY":       m.password(p.Namespace, "marimba", "SEAL_KEY"),
 		"ADMIN_TOKEN":    m.password(p.Namespace, "marimba", "ADMIN_TOKEN"),
 	})
 	m.add(p.Namespace, "mongodb", map[string]string{

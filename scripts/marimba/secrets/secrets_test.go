@@ -68,7 +68,7 @@ func TestValues(t *testing.T) {
 			return v
 		}
 		passwords := map[string][2]string{
-			"redis": {"marimba/marimba", "REDIS_PASSWORD"}, "voters": {"marimba/marimba", "VOTER_SECRET"}, "admin": {"marimba/marimba", "ADMIN_TOKEN"},
+			"redis": {"marimba/marimba", "REDIS_PASSWORD"}, "voters": {"marimba/marimba", "VOTER_SECRET"}, "receipts": {"marimba/marimba", "RECEIPT_SECRET"}, "seals": {"marimba/marimba", "SEAL_KEY"}, "admin": {"marimba/marimba", "ADMIN_TOKEN"},
 			"mongodb": {"marimba/mongodb", "password"}, "root": {"marimba/mongodb", "root-password"}, "grafana": {"marimba/grafana", "admin-password"},
 			"looking": {"marimba/grafana", "redis-password"},
 		}
