@@ -22,7 +22,7 @@ func TestFlight(t *testing.T) {
 		"marimba-tally votes.accepted": {0: 2},
 	}
 	f := read[flight](t, h.get(t, "/v1/flight"))
-	if f.Boxes != 7 || len(f.Stages) != 4 || !f.AsOf.Equal(noon) {
+	if f.Boxes != 7 || len(f.Stages) != 5 || !f.AsOf.Equal(noon) {
 		t.Fatalf("flight is %+v", f)
 	}
 	cast, accepted := f.Stages[0], f.Stages[1]
@@ -33,8 +33,10 @@ func TestFlight(t *testing.T) {
 	if accepted.Function != "tally" || accepted.Boxes != 4 || accepted.Partitions[0] != (flightPartition{0, 5, 5, 9}) {
 		t.Errorf("tally's is %+v", accepted)
 	}
-	if f.Stages[3].Function != "shelve" || f.Stages[3].Boxes != 0 {
-		t.Errorf("shelve's is %+v", f.Stages[3])
+	for i, last := range []string{"notary", "shelve"} {
+		if f.Stages[3+i].Function != last || f.Stages[3+i].Boxes != 0 {
+			t.Errorf("%s's is %+v", last, f.Stages[3+i])
+		}
 	}
 }
 

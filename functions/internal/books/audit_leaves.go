@@ -135,7 +135,7 @@ func (a *audit) readLeavesOf(ctx context.Context, of *account) error {
 			tree.Append(leaf.Entry)
 			places := boxes[leaf.Box]
 			if places == nil {
-				places = a.ledger.placesOf(leaf.Box)
+				places = a.ledger.placesOf(of.contest.ID, leaf.Box)
 				boxes[leaf.Box] = places
 			}
 			if err := a.leaf(ctx, of, leaf, places); err != nil {
@@ -201,11 +201,15 @@ func (a *audit) leaf(ctx context.Context, of *account, leaf tlog.Leaf, places *[
 	return nil
 }
 
-// placesOf returns, by index, the numbers of a box's votes in the ledger, plus 1.
-func (l *ledger) placesOf(box string) *[events.MaxBoxVotes]uint32 {
+// placesOf returns, by index, the numbers in the ledger, plus 1, of the votes of a
+// contest's box.
+func (l *ledger) placesOf(contest, box string) *[events.MaxBoxVotes]uint32 {
 	places := new([events.MaxBoxVotes]uint32)
 	id, _ := l.idOf(box)
 	in := l.boxes[id]
+	if in.contest != l.contest(contest) {
+		return places
+	}
 	for _, s := range [...]span{in.accepted, in.refused} {
 		for number := s.first; number < s.first+uint32(s.n); number++ {
 			places[l.index[number]] = number + 1

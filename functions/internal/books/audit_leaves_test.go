@@ -173,7 +173,12 @@ func TestAuditOfLeaves(t *testing.T) {
 		"of a vote of another contest": {func(h *house, s *sealedOf) {
 			all := leavesOf(h.t, h.journal, "free")
 			s.write("free", 3, append(all, leavesOf(h.t, h.journal, "rock")[0]))
-		}, []string{"leaves_many free 1"}},
+		}, []string{"leaves_unknown free 1"}},
+		"moved to another contest's log": {func(h *house, s *sealedOf) {
+			rock := leavesOf(h.t, h.journal, "rock")
+			s.write("free", 3, append(leavesOf(h.t, h.journal, "free"), rock[0]))
+			s.write("rock", 3, rock[1:])
+		}, []string{"leaves_few rock 1", "leaves_unknown free 1"}},
 		"of a vote that is no longer counted": {func(h *house, _ *sealedOf) {
 			for i, e := range h.journal.entries {
 				if at := slices.Index(e.States, events.Counted); e.Box.Contest == "free" && at >= 0 {

@@ -39,7 +39,8 @@ func (s standing) state() events.State { return events.States[s] }
 type ledger struct {
 	seed  maphash.Seed // drawn anew for each audit: nobody can prepare two votes of one digest
 	boxes map[boxID]loggedBox
-	names map[boxID]string // of boxes whose ids are no UUIDs
+	names map[boxID]string  // of boxes whose ids are no UUIDs
+	known map[string]uint32 // contests, by id: their numbers
 
 	index     []uint16
 	standings []standing
@@ -55,6 +56,7 @@ type boxID [16]byte
 type loggedBox struct {
 	accepted, refused span
 	record            uint64 // digest of the record it was cast in; 0: none was met
+	contest           uint32 // number of the one that it is logged in; 0: it is not
 }
 
 // span is the votes of one document of the log.
@@ -67,7 +69,17 @@ type span struct {
 const maxVotes = 1<<32 - 1<<16
 
 func newLedger() *ledger {
-	return &ledger{seed: maphash.MakeSeed(), boxes: make(map[boxID]loggedBox), names: make(map[boxID]string)}
+	return &ledger{seed: maphash.MakeSeed(), boxes: make(map[boxID]loggedBox), names: make(map[boxID]string), known: make(map[string]uint32)}
+}
+
+// contest returns the number of a contest, from 1.
+func (l *ledger) contest(id string) uint32 {
+	n, ok := l.known[id]
+	if !ok {
+		n = uint32(len(l.known) + 1)
+		l.known[id] = n
+	}
+	return n
 }
 
 // id returns the id of a box by its text.

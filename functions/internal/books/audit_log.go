@@ -84,6 +84,7 @@ func (a *audit) logEntry(of *account, e journal.Entry) error {
 		return nil
 	}
 	*at = span{uint32(a.ledger.votes()), uint16(len(e.Box.Votes))}
+	in.contest = a.ledger.contest(of.contest.ID)
 	a.ledger.boxes[id] = in
 	for i := range e.Box.Votes {
 		v := &e.Box.Votes[i]

@@ -23,6 +23,7 @@ import (
 
 	"marimba/config"
 	"marimba/events"
+	"marimba/events/rules"
 	"marimba/functions/internal/counts"
 	"marimba/functions/internal/journal"
 	"marimba/functions/internal/kafka"
@@ -57,12 +58,14 @@ type stage struct {
 	at     time.Time
 	script map[time.Duration]func() // by the time after the closing
 	said   []progress
+
+	missing int // leaves of counted votes
 }
 
 func newStage(t *testing.T) *stage {
 	t.Helper()
 	cluster, err := kfake.NewCluster(kfake.NumBrokers(1),
-		kfake.SeedTopics(2, string(events.VotesCast), string(events.VotesAccepted), string(events.VotesRefused), string(events.VotesDead)))
+		kfake.SeedTopics(2, string(events.VotesCast), string(events.VotesAccepted), string(events.VotesRefused), string(events.VotesCounted), string(events.VotesDead)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -88,7 +91,7 @@ func (s *stage) closing() *closing {
 	}
 	s.t.Cleanup(func() { _ = topics.Close(context.Background()) })
 	return &closing{
-		contests: s.contests, topics: topics, cast: castTopic{[]kgo.Opt{kgo.SeedBrokers(s.broker)}}, journal: s.log, counts: s.redis,
+		contests: s.contests, topics: topics, cast: castTopic{[]kgo.Opt{kgo.SeedBrokers(s.broker)}}, journal: s.log, counts: s.redis, public: s,
 		contest: finale.ID, wait: true, landing: landing(10 * time.Second),
 		tell: func(p progress) { s.mu.Lock(); defer s.mu.Unlock(); s.said = append(s.said, p) },
 		now:  func() time.Time { s.mu.Lock(); defer s.mu.Unlock(); return s.at },
@@ -108,6 +111,24 @@ func (s *stage) closing() *closing {
 			return ctx.Err()
 		},
 	}
+}
+
+// Checkpoint is that of a notary who has sealed what the log calls counted, but for
+// what the script keeps from it.
+func (s *stage) Checkpoint(_ context.Context, contest string) (sealedAs, bool, error) {
+	n := -s.missing
+	for e := range s.log.Entries(s.t.Context(), contest) {
+		for _, state := range e.States {
+			if state == events.Counted {
+				n++
+			}
+		}
+	}
+	return sealedAs{"test/" + contest, uint64(n), strings.Repeat("ab", 32)}, n > 0, nil
+}
+
+func (s *stage) Batches(context.Context, string) iter.Seq2[sealedBatch, error] {
+	return func(func(sealedBatch, error) bool) {}
 }
 
 // steps are the steps that were told, each once in a row.
@@ -300,7 +321,9 @@ func (s *stage) play() {
 		s.end(last, events.Counted)
 		s.end(late, events.Refused, events.Refused)
 		s.commit("tally", events.VotesRefused, 1, 2)
+		s.put(events.VotesCounted, 0, first.Event(events.TypeCounted, "tally"))
 	}
+	s.script[48*time.Second] = func() { s.commit("notary", events.VotesCounted, 0, 1) }
 	s.script[50*time.Second] = func() {
 		s.put(events.VotesDead, 1, castOf(elsewhere)) // it cannot be shelved, and comes round again
 		s.commit("shelve", events.VotesDead, 1, 1)
@@ -326,7 +349,7 @@ func TestCloseGoesTheWholeWay(t *testing.T) {
 	if err != nil {
 		t.Fatalf("%v, after %+v", err, s.said)
 	}
-	if want := []string{"closing", "landing", "screen", "tally", "shelve", "counting"}; !slices.Equal(s.steps(), want) {
+	if want := []string{"closing", "landing", "screen", "tally", "notary", "shelve", "counting"}; !slices.Equal(s.steps(), want) {
 		t.Errorf("steps are %v, want %v", s.steps(), want)
 	}
 	if at := s.at.Sub(closes); at != 55*time.Second {
@@ -622,6 +645,29 @@ func TestGroupsAreTheManifests(t *testing.T) {
 	slices.Sort(want)
 	if !slices.Equal(groups, want) {
 		t.Errorf("groups are %v, want %v", groups, want)
+	}
+}
+
+// A contest is not final as long as a counted vote has no leaf, whatever the groups
+// say; and then its statement has the checkpoint of all.
+func TestCloseNeedsEveryLeaf(t *testing.T) {
+	s := newStage(t)
+	s.play()
+	s.missing = 1
+	if end, err := s.closing().run(t.Context()); err == nil || !strings.Contains(err.Error(), "3 votes of finale are counted, and its public log has 2") || len(s.log.stated) > 0 {
+		t.Fatalf("%+v, %v", end, err)
+	}
+	s.missing = 0
+	end, err := s.closing().run(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var said statement
+	if err := json.Unmarshal(end.Statement, &said); err != nil {
+		t.Fatal(err)
+	}
+	if said.Log == nil || *said.Log != (sealedAs{"test/" + finale.ID, 3, strings.Repeat("ab", 32)}) || said.Rules != rules.Digest() {
+		t.Errorf("the statement has %+v and rules %s", said.Log, said.Rules)
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 
 	"marimba/events"
+	"marimba/events/rules"
 	boards "marimba/functions/internal/board"
 	"marimba/functions/internal/counts"
 )

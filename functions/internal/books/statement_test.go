@@ -102,7 +102,7 @@ func TestStatementFitsIntoADocument(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	s, err := makeStatement(c, nil, r, closes)
+	s, err := makeStatement(c, nil, r, nil, closes)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -123,7 +123,7 @@ func TestStatementFitsIntoADocument(t *testing.T) {
 			}
 		}
 	}
-	if s, err = makeStatement(c, nil, r, closes); err != nil {
+	if s, err = makeStatement(c, nil, r, nil, closes); err != nil {
 		t.Fatal(err)
 	}
 	if text, err = s.canonical(); err != nil || len(text) > 12<<20 || len(s.Board.Bands) != 1000 {
