@@ -17,7 +17,7 @@ import (
 func BenchmarkNotary(b *testing.B) {
 	for _, votes := range []int{events.MaxBoxVotes, 20, 1} {
 		b.Run(fmt.Sprintf("boxes of %d", votes), func(b *testing.B) {
-			p := start(b, mongo(realtest.FerretDB(b)))
+			p := start(b, mongo(realtest.FerretDB(b).Address))
 			boxes := make([]events.Box, b.N)
 			for n := range boxes {
 				boxes[n] = counted(n, votes)

@@ -22,7 +22,6 @@ import (
 	"marimba/events/seal"
 	"marimba/functions/internal/journal"
 	"marimba/functions/internal/tlog"
-	"marimba/knative/local/real"
 	"marimba/knative/local/real/realtest"
 )
 
@@ -43,8 +42,8 @@ type process struct {
 	url string
 }
 
-func mongo(p *real.Part) config.Mongo {
-	return config.Mongo{URL: config.Secret("mongodb://" + p.Address + "/"), Database: "notary"}
+func mongo(address string) config.Mongo {
+	return config.Mongo{URL: config.Secret("mongodb://" + address + "/"), Database: "notary"}
 }
 
 func start(t testing.TB, db config.Mongo) *process {
@@ -168,7 +167,7 @@ func deliver(t testing.TB, client *http.Client, url string, b events.Box) (bool,
 func TestKilledAgainAndAgain(t *testing.T) {
 	const rounds, each, senders = 24, 12, 12
 	ferret := realtest.FerretDB(t)
-	db := mongo(ferret)
+	db := mongo(ferret.Address)
 	var all []events.Box
 	for n := range rounds * each {
 		all = append(all, counted(n, 1+n%7*n%40))
@@ -280,7 +279,7 @@ func entries(all []events.Box) iter.Seq2[journal.Entry, error] {
 
 // A notary that is told to end seals what it was given, and then is gone.
 func TestEndsWhenAllIsSealed(t *testing.T) {
-	db := mongo(realtest.FerretDB(t))
+	db := mongo(realtest.FerretDB(t).Address)
 	p := start(t, db)
 	all := []events.Box{counted(0, 500), counted(1, 500), counted(2, 1)}
 	for _, b := range all {
