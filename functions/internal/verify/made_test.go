@@ -73,7 +73,6 @@ type made struct {
 	state func(map[string]any)     // changes the statement
 
 	contest events.Contest
-	lines   []archive.Line // unless there are too many
 	tally   board.Histogram
 	counted map[events.Channel]int64
 	gone    int64 // replaced

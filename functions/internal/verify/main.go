@@ -33,14 +33,14 @@ var errBroken = errors.New("it does not hold")
 func command(out io.Writer) *cobra.Command {
 	root := &cobra.Command{Use: "marimba", Short: "Checks what was sealed", SilenceUsage: true, SilenceErrors: true}
 	root.CompletionOptions.DisableDefaultCmd = true
-	root.AddCommand(verifyCommand(out), whatifCommand(out))
+	asJSON := root.PersistentFlags().Bool("json", false, "write the result as JSON, for machines")
+	root.AddCommand(verifyCommand(out, asJSON), whatifCommand(out, asJSON))
 	return root
 }
 
-func verifyCommand(out io.Writer) *cobra.Command {
+func verifyCommand(out io.Writer, asJSON *bool) *cobra.Command {
 	var known expected
 	var receipt string
-	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "verify ARCHIVE|URL",
 		Short: "check the archive of a final contest, or the proof of a receipt",
@@ -65,7 +65,7 @@ func verifyCommand(out io.Writer) *cobra.Command {
 				if err != nil {
 					return err
 				}
-				return showProven(out, proven, asJSON)
+				return showProven(out, proven, *asJSON)
 			}
 			from, err := open(cmd.Context(), of)
 			if err != nil {
@@ -73,7 +73,7 @@ func verifyCommand(out io.Writer) *cobra.Command {
 			}
 			defer from.Close() //nolint:errcheck // it was only read
 			report, _ := examine(of, from, known, nil)
-			return showReport(out, report, asJSON)
+			return showReport(out, report, *asJSON)
 		},
 	}
 	f := cmd.Flags()
@@ -81,6 +81,5 @@ func verifyCommand(out io.Writer) *cobra.Command {
 	f.StringVar(&known.Statement, "statement", "", "SHA-256 of the final statement, as it was published")
 	f.StringVar(&known.Secret, "secret", "", "the secret of a vote, which came with its receipt")
 	f.StringVar(&receipt, "receipt", "", "the receipt of a vote; the address is then that of the house")
-	f.BoolVar(&asJSON, "json", false, "write the result as JSON, for machines")
 	return cmd
 }

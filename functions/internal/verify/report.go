@@ -123,11 +123,12 @@ func (r *Report) end() {
 	}
 }
 
-// broken names the checks that do not hold.
+// broken names the checks that do not hold; those that were not reached are not of
+// them.
 func (r *Report) broken() string {
 	var names []string
 	for _, c := range r.Checks {
-		if !c.Holds {
+		if c.reached && !c.Holds {
 			names = append(names, c.Name)
 		}
 	}

@@ -63,7 +63,6 @@ type rulings struct {
 	filters  []filter // in force
 	tally    board.Histogram
 	channels map[events.Channel]int64
-	wrong    int // votes whose mark no filter explains
 }
 
 const approvals = 2 // of an annulment, by others than who proposed it

@@ -27,12 +27,11 @@ type otherRules struct {
 // exclusion leaves votes out by one thing.
 type exclusion struct{ what, folded string }
 
-func whatifCommand(out io.Writer) *cobra.Command {
+func whatifCommand(out io.Writer, asJSON *bool) *cobra.Command {
 	var method string
 	var most int64
 	var without []string
 	var known expected
-	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "whatif ARCHIVE|URL",
 		Short: "show what the sealed votes of a final contest come to under other rules",
@@ -63,7 +62,7 @@ func whatifCommand(out io.Writer) *cobra.Command {
 				return err
 			}
 			told.Archive = args[0]
-			if asJSON {
+			if *asJSON {
 				return json.NewEncoder(out).Encode(told)
 			}
 			showTold(out, told)
@@ -75,7 +74,6 @@ func whatifCommand(out io.Writer) *cobra.Command {
 	f.Int64Var(&most, "cap", 0, "at most so many votes of one channel count for a band (default: all)")
 	f.StringArrayVar(&without, "without", nil, "leave votes out: channel=…, band=… or album=…; may be given more than once")
 	f.StringVar(&known.Key, "key", "", "the log's key, as it was published")
-	f.BoolVar(&asJSON, "json", false, "write the result as JSON, for machines")
 	return cmd
 }
 

@@ -30,7 +30,9 @@ func root() *cobra.Command {
 		Use:   "marimba",
 		Short: "Live votes, each counted once",
 		Long: "marimba runs the whole of Marimba on one machine, sends votes to it, and shows what became of them.\n" +
-			"With --http, --grpc and --results it does the latter with a Marimba anywhere else.",
+			"With --http, --grpc and --results it does the latter with a Marimba anywhere else.\n\n" +
+			"Two more commands need no Marimba at all: `verify` checks the archive of a contest or the proof of a receipt, `whatif` looks\n" +
+			"at sealed votes by other rules.",
 		SilenceUsage: true, SilenceErrors: true,
 	}
 	cmd.PersistentFlags().BoolVar(&s.json, "json", false, "write the result as JSON, for machines")
