@@ -28,6 +28,7 @@ const (
 type contests interface {
 	Contest(id string) (events.Contest, bool)
 	IDs() []string
+	Text(id string) ([]byte, error)
 }
 
 // results answers questions about the votes.
@@ -50,6 +51,7 @@ type results struct {
 	access     access
 	searches   chan struct{} // one entry for each search of the log that runs
 	exports    chan struct{}
+	archives   chan struct{}
 	replays    chan struct{}
 	patience   time.Duration // of a request that waits for a place in them
 	now        func() time.Time
@@ -70,6 +72,7 @@ type logged interface {
 	searched
 	buried
 	stated
+	opened
 	annul.Kept
 }
 
@@ -95,6 +98,7 @@ func newResults(ctx context.Context, contests contests, counts counted, journal 
 		secrets:  seal.NewSecrets([]byte(keys.receipts.Reveal())),
 		searches: make(chan struct{}, searchesAtOnce),
 		exports:  make(chan struct{}, exportsAtOnce),
+		archives: make(chan struct{}, archivesAtOnce),
 		replays:  make(chan struct{}, replaysAtOnce),
 		patience: placeTimeout,
 		now:      time.Now,
@@ -133,6 +137,11 @@ func (r *results) table() []route {
 		{"GET /v1/contests/{contest}/balance", r.showBalance, false},
 		{"GET /v1/contests/{contest}/statement", r.showStatement, false},
 		{"GET /v1/contests/{contest}/annulments", r.showAnnulments, false},
+		{"GET /v1/contests/{contest}/archive", r.sendArchive, true},
+		{"GET /v1/contests/{contest}/log/checkpoint", r.showCheckpoint, false},
+		{"GET /v1/contests/{contest}/log/key", r.showLogKey, false},
+		{"GET /v1/contests/{contest}/log/tile/{tile...}", r.showTile, false},
+		{"GET /v1/contests/{contest}/log/consistency", r.showConsistency, false},
 		{"GET /v1/contests/{contest}/votes/{id}", r.findVote, false},
 		{"GET /v1/receipts/{receipt}", r.showReceipt, false},
 		{"GET /v1/flight", r.showFlight, false},

@@ -4,6 +4,8 @@ import (
 	"context"
 	"crypto/ed25519"
 	"fmt"
+	"iter"
+	"slices"
 	"sync"
 	"testing"
 
@@ -92,6 +94,20 @@ func (l *logTwin) Place(_ context.Context, contest, box string, index int) (tlog
 	return tlog.Place{}, false, l.away
 }
 
+// Leaves gives them in batches of 100.
+func (l *logTwin) Leaves(_ context.Context, contest string) iter.Seq2[[]tlog.Leaf, error] {
+	return func(yield func([]tlog.Leaf, error) bool) {
+		l.mu.Lock()
+		leaves := l.leaves
+		l.mu.Unlock()
+		for batch := range slices.Chunk(leaves, 100) {
+			if contest != l.head.Contest || !yield(batch, l.away) {
+				return
+			}
+		}
+	}
+}
+
 func (l *logTwin) Tiles(context.Context, tlog.Head) seal.Tiles { return twinTiles{l} }
 
 type twinTiles struct{ log *logTwin }
@@ -100,8 +116,11 @@ func (t twinTiles) Tile(level int, index uint64, width int) ([]byte, error) {
 	t.log.mu.Lock()
 	defer t.log.mu.Unlock()
 	data := t.log.tiles[seal.TileName{Level: level, Index: index}]
-	if t.log.away != nil || len(data) < width*seal.HashSize {
-		return nil, fmt.Errorf("no tile of %d hashes at %d/%d: %w", width, level, index, errAway)
+	if t.log.away != nil {
+		return nil, t.log.away
+	}
+	if len(data) < width*seal.HashSize {
+		return nil, fmt.Errorf("%d hashes at %d/%d: %w", width, level, index, tlog.ErrNoTile)
 	}
 	return data[:width*seal.HashSize], nil
 }

@@ -43,7 +43,7 @@ func run(ctx context.Context, environ []string) error {
 	if err != nil {
 		return err
 	}
-	r := newResults(ctx, contests, store, log, topics, public, keys{cfg.Token, cfg.Receipts.Secret})
+	r := newResults(ctx, contests, store, log, topics, publicLog{public}, keys{cfg.Token, cfg.Receipts.Secret})
 	r.door = cfg.Door.String()
 	return serve.HTTP(ctx, cfg.Server, r.routes(), topics.Close, public.Close, log.Close, store.Close)
 }

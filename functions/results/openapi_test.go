@@ -42,7 +42,7 @@ func TestDescriptionHasEveryRoute(t *testing.T) {
 	var routes []string
 	for _, route := range newHouse(t.Context()).table() {
 		if method, path, ok := strings.Cut(route.pattern, " "); ok {
-			routes = append(routes, strings.ToLower(method)+" "+strings.TrimSuffix(path, "{$}"))
+			routes = append(routes, strings.ToLower(method)+" "+strings.Replace(strings.TrimSuffix(path, "{$}"), "...}", "}", 1))
 		}
 	}
 	var paths []string
@@ -119,6 +119,12 @@ func TestAnswersAreAsDescribed(t *testing.T) {
 		{path: "/v1/receipts/r.0", of: "/v1/receipts/{receipt}", headers: []string{secretOf("r.1")}, status: "403"},
 		{path: "/v1/receipts/" + idOf(noon) + ".1", of: "/v1/receipts/{receipt}"},
 		{path: "/v1/receipts/r.9", of: "/v1/receipts/{receipt}", status: "404"},
+		{path: "/v1/contests/rock/log/consistency?from=1", of: "/v1/contests/{contest}/log/consistency"},
+		{path: "/v1/contests/rock/log/consistency", of: "/v1/contests/{contest}/log/consistency", status: "400"},
+		{path: "/v1/contests/rock/log/consistency?from=1&to=2", of: "/v1/contests/{contest}/log/consistency", status: "404"},
+		{path: "/v1/contests/default/log/checkpoint", of: "/v1/contests/{contest}/log/checkpoint", status: "404"},
+		{path: "/v1/contests/rock/log/tile/0/001", of: "/v1/contests/{contest}/log/tile/{tile}", status: "404"},
+		{path: "/v1/contests/default/archive", of: "/v1/contests/{contest}/archive", status: "404"},
 		{path: "/v1/dead", of: "/v1/dead", headers: []string{bearer}},
 		{path: "/v1/dead", of: "/v1/dead", status: "401"},
 		{path: "/v1/flight", of: "/v1/flight"},

@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"fmt"
+	"iter"
+	"slices"
 
 	"marimba/events"
 	"marimba/events/seal"
@@ -15,6 +17,25 @@ type sealed interface {
 	Head(ctx context.Context, contest string) (tlog.Head, bool, error)
 	Tiles(ctx context.Context, head tlog.Head) seal.Tiles
 	Place(ctx context.Context, contest, boxID string, index int) (tlog.Place, bool, error)
+	Leaves(ctx context.Context, contest string) iter.Seq2[[]tlog.Leaf, error]
+}
+
+// publicLog is the log as it is kept.
+type publicLog struct{ *tlog.Log }
+
+// Leaves returns all leaves in their order, a batch at a time.
+func (p publicLog) Leaves(ctx context.Context, contest string) iter.Seq2[[]tlog.Leaf, error] {
+	return func(yield func([]tlog.Leaf, error) bool) {
+		for batch, err := range p.Batches(ctx, contest) {
+			if err != nil {
+				yield(nil, err)
+				return
+			}
+			if !yield(slices.Collect(batch.Leaves()), nil) {
+				return
+			}
+		}
+	}
 }
 
 // proof shows that a vote is in the public log of its contest, to whoever knows the

@@ -121,8 +121,9 @@ func (r *redisTwin) StateOf(_ context.Context, c events.Contest, key []byte, id 
 
 // mongoTwin is a journal in memory.
 type mongoTwin struct {
-	rows    []journal.Row // newest first
-	breaks  int           // if set, Rows fails after so many
+	rows    []journal.Row            // newest first
+	breaks  int                      // if set, Rows fails after so many
+	entries map[string]journal.Entry // of the rows, by box, once one was asked for
 	dead    []journal.DeadLetter
 	deads   int               // how often dead votes were counted
 	stated  map[string]string // statements by contest
@@ -255,6 +256,45 @@ func (m *mongoTwin) Statement(_ context.Context, contest string) (journal.Statem
 	return journal.Statement{Contest: contest, At: noon, Digest: hexOf(text), Text: text}, ok, m.away
 }
 
+// Entries makes the boxes of the rows that it has, by their receipts.
+func (m *mongoTwin) Entries(_ context.Context, contest string) iter.Seq2[journal.Entry, error] {
+	return func(yield func(journal.Entry, error) bool) {
+		boxes := make(map[string]*journal.Entry)
+		var ids []string
+		for _, r := range m.rows {
+			id, index, ok := parseReceipt(r.Receipt)
+			if !ok || contest != "" && r.Contest != contest {
+				continue
+			}
+			if boxes[id] == nil {
+				boxes[id] = &journal.Entry{ID: id + "/accepted", Box: events.Box{ID: id, Contest: r.Contest, Channel: r.Channel}}
+				ids = append(ids, id)
+			}
+			v := r.Vote
+			v.Index = index
+			boxes[id].Box.Votes, boxes[id].States = append(boxes[id].Box.Votes, v), append(boxes[id].States, r.State)
+		}
+		for _, id := range ids {
+			if !yield(*boxes[id], m.away) {
+				return
+			}
+		}
+	}
+}
+
+func (m *mongoTwin) EntryOf(ctx context.Context, box string) (journal.Entry, bool, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.entries == nil {
+		m.entries = make(map[string]journal.Entry)
+		for e := range m.Entries(ctx, "") {
+			m.entries[e.Box.ID] = e
+		}
+	}
+	e, ok := m.entries[box]
+	return e, ok, m.away
+}
+
 func (m *mongoTwin) Ruling(_ context.Context, contest string, number int) (journal.Ruling, bool, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -339,6 +379,14 @@ func (r roll) Contest(id string) (events.Contest, bool) {
 		return events.Contest{}, false
 	}
 	return r[i], true
+}
+
+// Text is a stand-in for a contest's file.
+func (r roll) Text(id string) ([]byte, error) {
+	if _, ok := r.Contest(id); !ok {
+		return nil, errAway
+	}
+	return []byte("id: " + id + "\n"), nil
 }
 
 func (r roll) IDs() []string {

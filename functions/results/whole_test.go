@@ -32,7 +32,7 @@ func TestResultsOfRealCounts(t *testing.T) {
 	}
 	contest, _ := contests.Contest("rock-gt")
 	journal := &mongoTwin{}
-	h := &house{mongo: journal, results: newResults(t.Context(), contests, store, journal, new(kafkaTwin), new(logTwin), keys{token, receiptSecret})}
+	h := &house{mongo: journal, results: newResults(t.Context(), filed{contests, config.Contests{}}, store, journal, new(kafkaTwin), new(logTwin), keys{token, receiptSecret})}
 
 	now := time.Now().UTC().Truncate(time.Millisecond)
 	accepted := events.Box{ID: idOf(now), Contest: contest.ID, Channel: events.ByGRPC}
@@ -119,4 +119,10 @@ func TestResultsOfRealCounts(t *testing.T) {
 	if got := read[voteAnswer](t, h.get(t, "/v1/contests/rock-gt/votes/vote-0")); got.State != events.Counted {
 		t.Errorf("the vote is %+v", got)
 	}
+}
+
+// filed is contests with their files.
+type filed struct {
+	*config.Roll
+	config.Contests
 }

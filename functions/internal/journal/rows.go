@@ -297,7 +297,9 @@ func (j *Journal) Vote(ctx context.Context, boxID string, index int) (row Row, o
 }
 
 // outcomes are what screen makes of a box: the ends of its events' ids.
-var outcomes = []string{"/accepted", "/refused"}
+var outcomes = []string{accepted, "/refused"}
+
+const accepted = "/accepted"
 
 // entry returns the box of an event's id, and whether the log has it and it
 // stands.
@@ -327,6 +329,12 @@ func (j *Journal) Held(ctx context.Context, id string) (Entry, error) {
 		return Entry{}, fmt.Errorf("look for box %s: %w", id, err)
 	}
 	return d.entry()
+}
+
+// EntryOf returns what became of a box that was accepted, and whether the log has it
+// and it stands.
+func (j *Journal) EntryOf(ctx context.Context, boxID string) (Entry, bool, error) {
+	return j.entry(ctx, boxID+accepted)
 }
 
 // cursor is the place of a row: the time and id of its box, and its index.
