@@ -72,10 +72,10 @@ func (v values) local(value string) string {
 }
 
 // environment is what every child process gets of ours: what a container has
-// too, and nothing that happens to be set.
+// too, where profiles are wanted, and nothing else that happens to be set.
 func environment() []string {
 	var env []string
-	for _, name := range []string{"PATH", "HOME", "TMPDIR", "TZ"} {
+	for _, name := range []string{"PATH", "HOME", "TMPDIR", "TZ", "CPU_PROFILE"} {
 		if value, ok := os.LookupEnv(name); ok {
 			env = append(env, name+"="+value)
 		}

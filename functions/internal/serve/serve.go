@@ -33,7 +33,8 @@ const (
 
 // Main runs a function until it ends or is told to end, and exits with 1 if it
 // failed. It logs JSON to standard error, with the function's name on each
-// line. The context that run gets ends at SIGTERM or SIGINT.
+// line. The context that run gets ends at SIGTERM or SIGINT. CPU_PROFILE, if it is
+// set, is a folder where the process leaves a CPU profile when it ends.
 func Main(name string, run func(ctx context.Context, environ []string) error) {
 	var level slog.LevelVar
 	if err := level.UnmarshalText([]byte(os.Getenv("LOG_LEVEL"))); err != nil {
@@ -42,8 +43,12 @@ func Main(name string, run func(ctx context.Context, environ []string) error) {
 	telemetry.Name(name)
 	log := slog.New(telemetry.Log(slog.NewJSONHandler(os.Stderr, &slog.HandlerOptions{Level: &level})))
 	slog.SetDefault(log.With("function", name))
+	easeCollector()
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
-	err := run(ctx, os.Environ())
+	end, err := profile(os.Getenv("CPU_PROFILE"), name)
+	if err == nil {
+		err = errors.Join(run(ctx, os.Environ()), end())
+	}
 	stop()
 	if err != nil {
 		slog.Error("function failed", "error", err)
