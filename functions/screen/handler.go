@@ -16,21 +16,32 @@ type sender interface {
 	Send(ctx context.Context, evs ...event.Event) error
 }
 
+// maxAtWork is how many boxes are judged and sent at once. One takes some hundred
+// kilobytes; more would not be faster, since each takes a core until it is sent.
+const maxAtWork = 16
+
 // screen is the judge whose word counts: what the ingress said before was early
 // feedback.
 type screen struct {
 	judges *judges.Judges
 	send   sender
+	room   chan struct{} // one for each box at work
 }
 
 func newScreen(contests judges.Contests, send sender) *screen {
-	return &screen{judges: judges.Of(contests), send: send}
+	return &screen{judges.Of(contests), send, make(chan struct{}, maxAtWork)}
 }
 
 // handle judges each vote of a box and sends the admitted and the refused ones
 // on, each as a box of the same id. It is done when Kafka has both. The same
 // box makes the same two events again, so a redelivery changes nothing.
 func (s *screen) handle(ctx context.Context, e event.Event) error {
+	select {
+	case s.room <- struct{}{}:
+		defer func() { <-s.room }()
+	case <-ctx.Done():
+		return fmt.Errorf("wait to be judged: %w", ctx.Err())
+	}
 	box, err := events.BoxOf(e)
 	if err != nil {
 		return stage.Poison(events.EventMalformed, err)

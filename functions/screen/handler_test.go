@@ -300,3 +300,24 @@ func BenchmarkHandle(b *testing.B) {
 type nowhere struct{}
 
 func (nowhere) Send(context.Context, ...event.Event) error { return nil }
+
+// Boxes beyond those at work wait for room, and go back to the source if none comes
+// in time.
+func TestWaitsForRoom(t *testing.T) {
+	o, s := newOutbox()
+	for range maxAtWork {
+		s.room <- struct{}{}
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := s.handle(ctx, cast("rock", good())); !errors.Is(err, context.Canceled) || len(o.sent) != 0 {
+		t.Fatalf("without room: %v, %d sent", err, len(o.sent))
+	}
+	<-s.room
+	if err := s.handle(t.Context(), cast("rock", good())); err != nil || len(o.sent) != 1 {
+		t.Fatalf("with room: %v, %d sent", err, len(o.sent))
+	}
+	if len(s.room) != maxAtWork-1 {
+		t.Errorf("a place was not given back: %d are taken", len(s.room))
+	}
+}

@@ -39,7 +39,7 @@ type charts interface{ changed(c events.Contest) }
 // maxAtWork is how many boxes are counted and logged at once. A box at work
 // takes about half a megabyte, one that waits only what was posted. More would
 // not be faster: Redis runs one script at a time.
-const maxAtWork = 32
+const maxAtWork = 16
 
 // maxPlace bounds a place: a partition is an int32, an offset an int64.
 const maxPlace = 32
