@@ -60,6 +60,12 @@ func (p *pier) take() []*shipment {
 	return left
 }
 
+// rested is take after the longest rest.
+func (p *pier) rested() []*shipment {
+	time.Sleep(maxRest)
+	return p.take()
+}
+
 // sizes are the votes of each shipment.
 func sizes(ss []*shipment) string {
 	var n []int
@@ -161,6 +167,87 @@ func TestVotesGatherWhileABoxIsOnItsWay(t *testing.T) {
 	})
 }
 
+// In a rush votes rest before they leave, for as long as the last box had votes
+// beside its first: then those that came meanwhile share a box.
+func TestVotesRestInARush(t *testing.T) {
+	onPier(t, func(t *testing.T, p *pier, c *Caster) {
+		casting(t.Context(), c, "rock", events.ByHTTP, votes(8, "A"))
+		p.take()[0].report <- nil
+		began := time.Now()
+		for _, name := range []string{"B", "C", "D"} {
+			casting(t.Context(), c, "rock", events.ByHTTP, votes(2, name))
+			if left := p.take(); len(left) != 0 {
+				t.Fatalf("boxes %s did not rest", sizes(left))
+			}
+			time.Sleep(2 * restPerVote)
+		}
+		if left := p.take(); len(left) != 0 {
+			t.Fatalf("boxes %s left after %v", sizes(left), time.Since(began))
+		}
+		time.Sleep(restPerVote)
+		left := p.take()
+		if sizes(left) != "[6]" || time.Since(began) != 7*restPerVote {
+			t.Fatalf("boxes %s left after %v", sizes(left), time.Since(began))
+		}
+		left[0].report <- nil
+		casting(t.Context(), c, "rock", events.ByHTTP, votes(1, "E"))
+		time.Sleep(maxRest)
+		p.take()[0].report <- nil
+		casting(t.Context(), c, "rock", events.ByHTTP, votes(1, "F")) // after a box of one
+		left = p.take()
+		if sizes(left) != "[1]" {
+			t.Fatalf("a vote after a lone one: %s left", sizes(left))
+		}
+		left[0].report <- nil
+	})
+}
+
+// A rest ends after maxRest, and at once when there are votes enough that a box is
+// worth its cost.
+func TestRestIsBounded(t *testing.T) {
+	onPier(t, func(t *testing.T, p *pier, c *Caster) {
+		casting(t.Context(), c, "rock", events.ByHTTP, votes(400, "A"))
+		p.take()[0].report <- nil
+		began := time.Now()
+		casting(t.Context(), c, "rock", events.ByHTTP, votes(worthwhile-1, "B"))
+		if left := p.take(); len(left) != 0 {
+			t.Fatalf("boxes %s did not rest", sizes(left))
+		}
+		casting(t.Context(), c, "rock", events.ByHTTP, votes(1, "C"))
+		left := p.take()
+		if sizes(left) != fmt.Sprint([]int{worthwhile}) || time.Since(began) != 0 {
+			t.Fatalf("boxes %s left after %v", sizes(left), time.Since(began))
+		}
+		left[0].report <- nil
+		casting(t.Context(), c, "rock", events.ByHTTP, votes(1, "D"))
+		time.Sleep(maxRest)
+		left = p.take()
+		if sizes(left) != "[1]" || time.Since(began) != maxRest {
+			t.Fatalf("boxes %s left after %v", sizes(left), time.Since(began))
+		}
+		left[0].report <- nil
+	})
+}
+
+// Who casts one vote after the other never waits but for Kafka.
+func TestOneAfterTheOtherNeverRests(t *testing.T) {
+	onPier(t, func(t *testing.T, p *pier, c *Caster) {
+		began := time.Now()
+		for range 10 {
+			done := casting(t.Context(), c, "rock", events.ByHTTP, votes(1, "A"))
+			left := p.take()
+			if sizes(left) != "[1]" {
+				t.Fatalf("%s left", sizes(left))
+			}
+			left[0].report <- nil
+			<-done
+		}
+		if took := time.Since(began); took != 0 {
+			t.Errorf("it took %v", took)
+		}
+	})
+}
+
 // Full boxes leave at once, whatever is on its way; what does not fill one waits.
 func TestFullBoxesDoNotWait(t *testing.T) {
 	onPier(t, func(t *testing.T, p *pier, c *Caster) {
@@ -205,7 +292,7 @@ func TestBoxesKeepTheirBounds(t *testing.T) {
 				}
 				casting(t.Context(), c, "rock", events.ByHTTP, vs)
 			}
-			for left := p.take(); len(left) > 0; left = p.take() {
+			for left := p.rested(); len(left) > 0; left = p.rested() {
 				for _, s := range left {
 					if n := len(s.box.Votes); n == 0 || n > events.MaxBoxVotes || s.bytes > events.MaxBoxBytes {
 						t.Errorf("seed %d: a box has %d votes in %d bytes", seed, n, s.bytes)
@@ -240,7 +327,7 @@ func TestFailureIsOfTheVotesInTheBox(t *testing.T) {
 		away := fmt.Errorf("%w: away", ErrUnavailable)
 		left[1].report <- nil
 		left[0].report <- away
-		last := p.take()
+		last := p.rested()
 		if sizes(last) != "[55]" {
 			t.Fatalf("boxes %s left", sizes(last))
 		}
