@@ -168,7 +168,7 @@ func serveFunction(ctx context.Context, bin, name string, env ...string) (*serve
 		return nil, err
 	}
 	_, port, _ := net.SplitHostPort(address)
-	c, err := spawn(ctx, append([]string{"PATH=" + os.Getenv("PATH"), "HOST=127.0.0.1", "PORT=" + port}, env...), filepath.Join(bin, name))
+	c, err := spawn(ctx, append([]string{"PATH=" + os.Getenv("PATH"), "HOST=127.0.0.1", "PORT=" + port, "CPU_PROFILE=" + os.Getenv("CPU_PROFILE")}, env...), filepath.Join(bin, name))
 	if err != nil {
 		return nil, err
 	}

@@ -57,7 +57,7 @@ func (r *run) onFlat(ctx context.Context) (err error) {
 	if err := g.startHouse(ctx); err != nil {
 		return err
 	}
-	_, start, err := g.sizes(ctx)
+	start, err := g.sizes(ctx)
 	if err != nil {
 		return err
 	}
@@ -72,7 +72,7 @@ func (r *run) onFlat(ctx context.Context) (err error) {
 		if err != nil {
 			return err
 		}
-		one, err := r.rung(ctx, g, n+1, start)
+		one, err := r.rung(ctx, g, n+1, start.redis)
 		if err != nil {
 			return err
 		}
@@ -95,11 +95,11 @@ func (r *run) rung(ctx context.Context, g *ground, n int, start int64) (rung, er
 	if out.Receipt, err = g.ask(ctx, "/v1/receipts/"+url.PathEscape(receipt)); err != nil {
 		return rung{}, err
 	}
-	_, memory, err := g.sizes(ctx)
+	now, err := g.sizes(ctx)
 	if err != nil {
 		return rung{}, err
 	}
-	out.Redis = float64(memory-start) / float64(g.accepted)
+	out.Redis = float64(now.redis-start) / float64(g.accepted)
 	if err := r.balance(ctx, g, onFlat, n, r.byAudit); err != nil {
 		return rung{}, err
 	}

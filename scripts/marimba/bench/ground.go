@@ -204,6 +204,7 @@ type measured struct {
 	used
 	Kafka   int64  `json:"kafka_bytes"`
 	Redis   int64  `json:"redis_bytes"`
+	Boxes   int64  `json:"boxes,omitempty"` // that the votes were cast in
 	Durable []byte `json:"durable_hdr,omitempty"`
 	Counted []byte `json:"counted_hdr,omitempty"`
 }
@@ -250,7 +251,7 @@ func (g *ground) measure(ctx context.Context, name string, s step, round int, id
 			return m, err
 		}
 	}
-	kafka, memory, err := g.sizes(ctx)
+	was, err := g.sizes(ctx)
 	if err != nil {
 		return m, err
 	}
@@ -273,11 +274,11 @@ func (g *ground) measure(ctx context.Context, name string, s step, round int, id
 		return m, fmt.Errorf("nothing was accepted: %s", a.First)
 	}
 	m.Votes, m.Failed, m.First, m.Took = a.Accepted, a.Failed, a.First, a.Seconds
-	kafkaAfter, memoryAfter, err := g.sizes(ctx)
+	grown, err := g.sizes(ctx)
 	if err != nil {
 		return m, err
 	}
-	m.Kafka, m.Redis = kafkaAfter-kafka, memoryAfter-memory
+	m.grow(was, grown)
 	end, err := w.tell("end")
 	m.Durable, m.Counted = end.Durable, end.Counted
 	return m, err
@@ -298,29 +299,47 @@ func (g *ground) await(ctx context.Context, votes int64) error {
 	}
 }
 
-// sizes are the bytes that Kafka has of the house's topics, and Redis altogether.
-func (g *ground) sizes(ctx context.Context) (kafka, memory int64, err error) {
+// sizes are how much there is.
+type sizes struct {
+	kafka int64 // bytes of the house's topics
+	redis int64 // bytes, altogether
+	boxes int64 // that were cast
+}
+
+func (m *measured) grow(from, to sizes) {
+	m.Kafka, m.Redis, m.Boxes = to.kafka-from.kafka, to.redis-from.redis, to.boxes-from.boxes
+}
+
+func (g *ground) sizes(ctx context.Context) (s sizes, err error) {
 	dirs, err := g.admin.DescribeAllLogDirs(ctx, nil)
 	if err != nil {
-		return 0, 0, fmt.Errorf("ask Kafka for sizes: %w", err)
+		return s, fmt.Errorf("ask Kafka for sizes: %w", err)
 	}
 	dirs.Each(func(dir kadm.DescribedLogDir) {
 		dir.Topics.Each(func(p kadm.DescribedLogDirPartition) {
 			if slices.Contains(events.Topics, events.Topic(p.Topic)) {
-				kafka += p.Size
+				s.kafka += p.Size
 			}
 		})
 	})
+	ends, err := g.admin.ListEndOffsets(ctx, string(events.VotesCast))
+	if err == nil {
+		err = ends.Error()
+	}
+	if err != nil {
+		return s, fmt.Errorf("ask Kafka for offsets: %w", err)
+	}
+	ends.Each(func(o kadm.ListedOffset) { s.boxes += o.Offset })
 	info, err := g.redis.Info(ctx, "memory").Result()
 	if err != nil {
-		return 0, 0, fmt.Errorf("ask Redis for its size: %w", err)
+		return s, fmt.Errorf("ask Redis for its size: %w", err)
 	}
 	_, rest, _ := strings.Cut(info, "used_memory:")
 	line, _, _ := strings.Cut(rest, "\r\n")
-	if memory, err = strconv.ParseInt(line, 10, 64); err != nil {
-		return 0, 0, fmt.Errorf("ask Redis for its size: %w", err)
+	if s.redis, err = strconv.ParseInt(line, 10, 64); err != nil {
+		return s, fmt.Errorf("ask Redis for its size: %w", err)
 	}
-	return kafka, memory, nil
+	return s, nil
 }
 
 // folderOf is where a ground has its data.

@@ -38,6 +38,8 @@ type asked struct {
 	answer string
 	json   bool
 	keep   bool
+
+	profile string
 }
 
 func root() *cobra.Command {
@@ -60,6 +62,7 @@ func root() *cobra.Command {
 	f.StringVar(&a.answer, "from", "", "make the pages of a report.json again, and measure nothing")
 	f.BoolVar(&a.json, "json", false, "write the report as JSON")
 	f.BoolVar(&a.keep, "keep", false, "keep the folder of data and logs")
+	f.StringVar(&a.profile, "profile", "", "a folder for CPU profiles of the functions (go tool pprof); they cost some speed")
 	p := &a.plan
 	f.IntVar(&p.Rounds, "rounds", full.Rounds, "how often each step is done")
 	f.Uint64Var(&p.Seed, "seed", full.Seed, "of the order of steps")
@@ -76,6 +79,7 @@ func root() *cobra.Command {
 	f.IntVar(&p.Lone, "lone", full.Lone, "lone votes on a warm house")
 	f.IntVar(&p.Zero, "zero", full.Zero, "votes to a house that is asleep")
 	f.IntVar(&p.Flat, "flat", full.Flat, "votes up to which the cost of one is followed; 0: not at all")
+	f.StringVar(&p.Only, "only", "", "a regular expression of the steps to do, by name, such as '^grpc-unary$'; targets of others stay unknown")
 
 	cmd.AddCommand(&cobra.Command{
 		Use: "work", Hidden: true, Args: cobra.NoArgs,
@@ -112,6 +116,9 @@ func (a *asked) run(cmd *cobra.Command) error {
 		return err
 	}
 	tell("data and logs are in %s", folder)
+	if err := a.profiles(); err != nil {
+		return err
+	}
 	began := time.Now()
 	r := &run{plan: a.plan, bin: filepath.Dir(self), folder: folder, id: fmt.Sprintf("b%x", began.Unix())}
 	err = r.all(cmd.Context())
@@ -126,6 +133,21 @@ func (a *asked) run(cmd *cobra.Command) error {
 		return err
 	}
 	return a.write(done)
+}
+
+// profiles has every function that is started leave a profile in a folder.
+func (a *asked) profiles() error {
+	if a.profile == "" {
+		return nil
+	}
+	folder, err := filepath.Abs(a.profile)
+	if err == nil {
+		err = os.MkdirAll(folder, 0o755)
+	}
+	if err != nil {
+		return err
+	}
+	return os.Setenv("CPU_PROFILE", folder)
 }
 
 // settle takes the quick plan, but for what was asked for by itself.
@@ -143,6 +165,7 @@ func (a *asked) settle(cmd *cobra.Command) {
 		"floor": func() { a.plan.Floor = given.Floor }, "one-by-one": func() { a.plan.OneByOne = given.OneByOne },
 		"rate": func() { a.plan.Rate = given.Rate }, "bulk-rate": func() { a.plan.BulkRate = given.BulkRate },
 		"lone": func() { a.plan.Lone = given.Lone }, "zero": func() { a.plan.Zero = given.Zero }, "flat": func() { a.plan.Flat = given.Flat },
+		"only": func() { a.plan.Only = given.Only },
 	} {
 		if cmd.Flags().Changed(name) {
 			set()
@@ -152,9 +175,12 @@ func (a *asked) settle(cmd *cobra.Command) {
 
 // write writes the report in every form that was asked for.
 func (a *asked) write(r report) error {
-	answer, err := r.answer()
-	if err != nil {
-		return err
+	var answer []section
+	var err error
+	if r.Plan.Only == "" { // else what is compared may not be there
+		if answer, err = r.answer(); err != nil {
+			return err
+		}
 	}
 	sections, err := r.sections()
 	if err != nil {

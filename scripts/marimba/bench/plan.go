@@ -2,7 +2,10 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"math/rand/v2"
+	"regexp"
+	"slices"
 )
 
 // step is a piece of work that is measured, once in each round.
@@ -40,6 +43,8 @@ type plan struct {
 	Lone int `json:"lone"` // lone votes on a warm house
 	Zero int `json:"zero"` // votes to a house that is asleep
 	Flat int `json:"flat"` // votes up to which the cost of a vote is followed; 0: not
+
+	Only string `json:"only,omitempty"` // regular expression of the steps that are done; "": all
 }
 
 var full = plan{
@@ -67,6 +72,9 @@ func (p plan) check() error {
 		if n < 1 || n > mostVotes {
 			return errors.New("numbers of votes, rounds and requests must be from 1 to 10,000,000")
 		}
+	}
+	if _, err := regexp.Compile(p.Only); err != nil {
+		return fmt.Errorf("--only: %w", err)
 	}
 	if p.Rate <= 0 || p.BulkRate <= 0 {
 		return errors.New("rates must be more than nothing")
@@ -135,6 +143,8 @@ func (p plan) toKafka() []step {
 	)
 }
 
+func (p plan) wants(s step) bool { return regexp.MustCompile(p.Only).MatchString(s.Name) }
+
 // openFor is how long an open loop lasts, in seconds.
 func (p plan) openFor() float64 {
 	if p.Quick {
@@ -190,10 +200,10 @@ func (p plan) fromZero() step {
 }
 
 // order shuffles the steps of a round, so that what drifts meanwhile falls on all of
-// them alike. In the first round they keep their order.
+// them alike. In the first round they keep their order. Steps that are not wanted are
+// left out.
 func (p plan) order(steps []step, round int) []step {
-	out := make([]step, len(steps))
-	copy(out, steps)
+	out := slices.DeleteFunc(slices.Clone(steps), func(s step) bool { return !p.wants(s) })
 	if round > 1 {
 		dice := rand.New(rand.NewPCG(p.Seed, uint64(round)))
 		dice.Shuffle(len(out), func(i, k int) { out[i], out[k] = out[k], out[i] })

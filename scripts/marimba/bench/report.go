@@ -38,6 +38,7 @@ type line struct {
 	Peak      map[string]float64 `json:"peak_mib"`
 	Kafka     figure             `json:"kafka_bytes_a_vote"`
 	Redis     figure             `json:"redis_bytes_a_vote"`
+	Box       figure             `json:"votes_a_box"`
 }
 
 // report sums the run up.
@@ -94,7 +95,7 @@ func linesOf(rounds []measured) ([]line, error) {
 func lineOf(rounds []measured) (line, error) {
 	l := line{Ground: rounds[0].Ground, Step: rounds[0].Step, CPU: map[string]figure{}, Peak: map[string]float64{}}
 	var durable, counted [][]byte
-	var answered, until, functions, kafka, redis []float64
+	var answered, until, functions, kafka, redis, box []float64
 	cpu := map[string][]float64{}
 	for _, m := range rounds {
 		votes := float64(m.Votes)
@@ -104,6 +105,9 @@ func lineOf(rounds []measured) (line, error) {
 		}
 		functions = append(functions, micros(m.ofFunctions(), m.Votes))
 		kafka, redis = append(kafka, float64(m.Kafka)/votes), append(redis, float64(m.Redis)/votes)
+		if m.Boxes > 0 {
+			box = append(box, votes/float64(m.Boxes))
+		}
 		durable, counted = append(durable, m.Durable), append(counted, m.Counted)
 		for name, seconds := range m.CPU {
 			cpu[name] = append(cpu[name], micros(seconds, m.Votes))
@@ -114,7 +118,7 @@ func lineOf(rounds []measured) (line, error) {
 		l.Failed += m.Failed
 	}
 	l.Answered, l.Counted, l.Functions = figureOf(answered), figureOf(until), figureOf(functions)
-	l.Kafka, l.Redis = figureOf(kafka), figureOf(redis)
+	l.Kafka, l.Redis, l.Box = figureOf(kafka), figureOf(redis), figureOf(box)
 	for name, of := range cpu {
 		l.CPU[name] = figureOf(of)
 	}

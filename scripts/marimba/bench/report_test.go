@@ -30,7 +30,7 @@ func sample(t *testing.T) report {
 	for round := 1; round <= 3; round++ {
 		add := func(ground, step string, votes int64, took, until float64, cpu map[string]float64) {
 			m := measured{
-				Ground: ground, Step: step, Round: round, Votes: votes, Took: took + 0.01*float64(round), Until: until, Kafka: 20 * votes, Redis: 9 * votes,
+				Ground: ground, Step: step, Round: round, Votes: votes, Took: took + 0.01*float64(round), Until: until, Kafka: 20 * votes, Redis: 9 * votes, Boxes: votes / 50,
 				used: used{CPU: cpu, Peak: map[string]float64{"ingress-grpc": 30, "tally": 70, generator: 40}}, Durable: histogram(3, 4, 5),
 			}
 			if until > 0 {

@@ -118,7 +118,7 @@ func (r *run) onDoors(ctx context.Context) (err error) {
 // drain starts the house on what the doors have brought to Kafka, and measures until
 // all is counted.
 func (r *run) drain(ctx context.Context, g *ground) error {
-	kafka, memory, err := g.sizes(ctx)
+	was, err := g.sizes(ctx)
 	if err != nil {
 		return err
 	}
@@ -134,8 +134,8 @@ func (r *run) drain(ctx context.Context, g *ground) error {
 	}
 	m.Took = time.Since(began).Seconds()
 	m.Until = m.Took
-	kafkaAfter, memoryAfter, err := g.sizes(ctx)
-	m.Kafka, m.Redis = kafkaAfter-kafka, memoryAfter-memory
+	grown, err := g.sizes(ctx)
+	m.grow(was, grown)
 	r.rounds = append(r.rounds, m)
 	tell("%d votes that waited in Kafka are counted after %.1f s", m.Votes, m.Until)
 	return errors.Join(err, r.balance(ctx, g, onDoors, r.plan.Rounds, r.byCounts))
@@ -156,7 +156,7 @@ func (r *run) onWhole(ctx context.Context) (err error) {
 				return err
 			}
 		}
-		if round == 1 {
+		if round == 1 && r.plan.wants(r.plan.lone()) {
 			if _, err := r.step(ctx, g, onWhole, r.plan.lone(), round); err != nil {
 				return err
 			}

@@ -142,14 +142,14 @@ func (r report) costSection(ground string) section {
 	s := section{
 		Title: "Cost: " + ground,
 		Text:  []string{"CPU in µs a vote, by process; bytes a vote."},
-		Head:  slices.Concat([]string{"step", "all functions"}, names, []string{"bytes in Kafka", "bytes in Redis"}),
+		Head:  slices.Concat([]string{"step", "all functions"}, names, []string{"votes a box", "bytes in Kafka", "bytes in Redis"}),
 	}
 	for _, l := range lines {
 		row := []string{l.Step, l.Functions.text()}
 		for _, name := range names {
 			row = append(row, l.CPU[name].text())
 		}
-		s.Rows = append(s.Rows, append(row, l.Kafka.text(), l.Redis.text()))
+		s.Rows = append(s.Rows, append(row, l.Box.text(), l.Kafka.text(), l.Redis.text()))
 	}
 	var peaks []string
 	most := map[string]float64{}
