@@ -24,6 +24,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
 
+	"marimba/events"
 	"marimba/knative"
 	"marimba/knative/local"
 	"marimba/knative/local/real/realtest"
@@ -56,8 +57,8 @@ func manifests(t testing.TB) fs.FS {
 		text = bytes.ReplaceAll(text, []byte(old), []byte(`autoscaling.knative.dev/window: "`+window+`"`))
 		out[name] = &fstest.MapFile{Data: text}
 	}
-	if shortened != 6 {
-		t.Fatalf("%d services have the window that is to be shortened, want 6", shortened)
+	if shortened != len(events.Routes) {
+		t.Fatalf("%d services have the window that is to be shortened, want %d", shortened, len(events.Routes))
 	}
 	return out
 }

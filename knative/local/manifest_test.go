@@ -16,8 +16,8 @@ func TestReadBase(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(p.services) != 6 || len(p.sources) != 3 || len(p.topics) != 4 {
-		t.Fatalf("%d services, %d sources, %d topics; want 6, 3, 4", len(p.services), len(p.sources), len(p.topics))
+	if len(p.services) != 7 || len(p.sources) != 4 || len(p.topics) != 5 {
+		t.Fatalf("%d services, %d sources, %d topics; want 7, 4, 5", len(p.services), len(p.sources), len(p.topics))
 	}
 	grpc := p.service("ingress-grpc")
 	if !grpc.h2c || grpc.private || grpc.maxScale != 8 || grpc.target != 140 || grpc.window != 15*time.Second || grpc.timeout != 10*time.Minute {

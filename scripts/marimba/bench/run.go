@@ -217,7 +217,7 @@ func (r *run) balance(ctx context.Context, g *ground, name string, round int, by
 // byAudit has the books audited: log, counts, and what was cast, judged again.
 func (r *run) byAudit(ctx context.Context, g *ground) (book, error) {
 	a, err := house.Settle(ctx, g.bin, g.parts.Environment(g.mongo()), g.parts.Kafka.Address)
-	b := book{By: "audit", Counted: a.Counted(contest), Balanced: a.Agree && a.InFlight == 0}
+	b := book{By: "audit", Counted: a.Counted(contest), Balanced: a.Agree && a.InFlight == 0 && a.Sealed()}
 	for _, f := range a.Faults {
 		b.Says += f.Check + ": " + f.Says + " "
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"io"
 	"math/rand/v2"
 	"net"
@@ -146,8 +147,14 @@ func TestReport(t *testing.T) {
 			t.Errorf("%q is not in\n%s", want, text)
 		}
 	}
-	a := house.Audited{InFlight: 3}
-	if says := says(a, 5); !strings.Contains(says, "3 votes are still") || !strings.Contains(says, "0 votes are counted of 5") {
+	var a house.Audited
+	if err := json.Unmarshal([]byte(`{"in_flight": 3, "contests": [{"contest": "x", "total": {"counted": 2}, "public_log": {"leaves": 1, "unsealed": 1}}]}`), &a); err != nil {
+		t.Fatal(err)
+	}
+	if a.Sealed() {
+		t.Error("a vote has no leaf, and all are sealed")
+	}
+	if says := says(a, 5); !strings.Contains(says, "1 counted votes of x are not in the public log yet") || !strings.Contains(says, "3 votes are still") || !strings.Contains(says, "0 votes are counted of 5") {
 		t.Error(says)
 	}
 }

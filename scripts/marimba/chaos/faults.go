@@ -28,6 +28,7 @@ type trouble struct {
 var troubles = []trouble{
 	{"kill -9 of one function", killOne},
 	{"kill -9 of several functions", killSeveral},
+	{"kill -9 of notary, again and again", killNotary},
 	{"kill -9 of gateway, dispatchers and all functions", killHouse},
 	{"redis: kill -9, restart on its AOF", func(ctx context.Context, w *world) (string, error) { return killPart(ctx, w, w.parts.Redis) }},
 	{"redis: back to an older AOF", rollBack},
@@ -63,7 +64,19 @@ func killSeveral(ctx context.Context, w *world) (string, error) {
 	return killFunctions(ctx, w, 2+w.dice.IntN(3))
 }
 
-func killFunctions(ctx context.Context, w *world, most int) (string, error) {
+// notaryKilled is how often notary is killed, each time in another step of a batch.
+const notaryKilled = 5
+
+func killNotary(ctx context.Context, w *world) (string, error) {
+	killed := 0
+	for range notaryKilled {
+		killed += kill("notary", w.house.Functions()["notary"])
+		pause(ctx, w.moment()/2)
+	}
+	return fmt.Sprintf("%d times", killed), nil
+}
+
+func killFunctions(_ context.Context, w *world, most int) (string, error) {
 	running := w.house.Functions()
 	names := make([]string, 0, len(running))
 	for name := range running {
@@ -73,13 +86,19 @@ func killFunctions(ctx context.Context, w *world, most int) (string, error) {
 	w.dice.Shuffle(len(names), func(i, k int) { names[i], names[k] = names[k], names[i] })
 	names = names[:min(most, len(names))]
 	for _, name := range names {
-		for _, pid := range running[name] {
-			if house.Program(pid) == name { // it may have ended, and its number be another's
-				_ = syscall.Kill(pid, syscall.SIGKILL)
-			}
-		}
+		kill(name, running[name])
 	}
 	return strings.Join(names, ", "), nil
+}
+
+// kill kills processes of a function, and returns how many.
+func kill(name string, pids []int) (killed int) {
+	for _, pid := range pids {
+		if house.Program(pid) == name && syscall.Kill(pid, syscall.SIGKILL) == nil { // it may have ended, and its number be another's
+			killed++
+		}
+	}
+	return killed
 }
 
 func killHouse(ctx context.Context, w *world) (string, error) {

@@ -94,7 +94,7 @@ func (s *suite) round(ctx context.Context, w *world, votes *load, n int, t troub
 	r.Seconds = time.Since(cast).Seconds()
 	counted := a.Counted(openContest)
 	r.Lost, r.Double = max(0, votes.distinct-counted), max(0, counted-votes.distinct)
-	r.Balanced = a.Agree && a.InFlight == 0 && r.Lost == 0 && r.Double == 0
+	r.Balanced = a.Agree && a.InFlight == 0 && a.Sealed() && r.Lost == 0 && r.Double == 0
 	if !r.Balanced {
 		r.Fault = says(a, votes.distinct)
 	}
@@ -109,6 +109,11 @@ func says(a house.Audited, distinct int64) string {
 	}
 	if counted := a.Counted(openContest); counted != distinct {
 		errs = append(errs, fmt.Errorf("%d votes are counted of %d", counted, distinct))
+	}
+	for _, c := range a.Contests {
+		if c.Log.Unsealed+c.Log.Shelved > 0 {
+			errs = append(errs, fmt.Errorf("%d counted votes of %s are not in the public log yet, and %d are on the shelf", c.Log.Unsealed, c.Contest, c.Log.Shelved))
+		}
 	}
 	for _, f := range a.Faults {
 		errs = append(errs, fmt.Errorf("%s: %s", f.Check, f.Says))

@@ -27,11 +27,17 @@ type Audited struct {
 		Total   struct {
 			Cast      int64 `json:"cast"`
 			Counted   int64 `json:"counted"`
+			Annulled  int64 `json:"annulled"`
 			Duplicate int64 `json:"duplicate"`
 			OverLimit int64 `json:"over_limit"`
 			Refused   int64 `json:"refused"`
 			Dead      int64 `json:"dead"`
 		} `json:"total"`
+		Log struct {
+			Leaves   int64 `json:"leaves"`
+			Unsealed int64 `json:"unsealed"`
+			Shelved  int64 `json:"shelved"`
+		} `json:"public_log"`
 	} `json:"contests"`
 	Faults []struct {
 		Check string `json:"check"`
@@ -49,8 +55,18 @@ func (a Audited) Counted(contest string) int64 {
 	return 0
 }
 
+// Sealed reports whether each counted vote has its leaf in the public log.
+func (a Audited) Sealed() bool {
+	for _, c := range a.Contests {
+		if c.Log.Unsealed+c.Log.Shelved > 0 || c.Log.Leaves != c.Total.Counted+c.Total.Annulled {
+			return false
+		}
+	}
+	return true
+}
+
 // Settle waits until the sources have delivered all, and then audits until nothing
-// is on its way and all agree, and returns the last audit. An error is of the audit
+// is on its way, all agree and each counted vote is sealed, and returns the last audit. An error is of the audit
 // itself; whether the books balance is in it. It does not audit before: an audit
 // reads the whole log, from a store that others are waiting for.
 func Settle(ctx context.Context, bin string, env []string, broker string) (Audited, error) {
@@ -63,7 +79,7 @@ func Settle(ctx context.Context, bin string, env []string, broker string) (Audit
 			var a Audited
 			if a, err = Audit(ctx, bin, env); err == nil {
 				last = a
-				if a.Agree && a.InFlight == 0 {
+				if a.Agree && a.InFlight == 0 && a.Sealed() {
 					return a, nil
 				}
 			}

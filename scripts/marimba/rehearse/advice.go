@@ -18,6 +18,10 @@ type Advice struct {
 	Why      string `json:"why"`
 }
 
+// unhurried are the functions that no vote waits for. Of notary there is one at
+// most, whatever is to be done: a contest's batches come one after the other.
+var unhurried = []string{"notary", "shelve"}
+
 // slowStart is how long a first vote may wait for a function to start without a
 // word of advice.
 const slowStart = 500 * time.Millisecond
@@ -29,7 +33,7 @@ func advise(h Happened) []Advice {
 	most := map[string]int{} // max-scale, by function
 	for _, route := range events.Routes {
 		f, seen := h.Watched.function(route.Function)
-		if !seen || f.AtOnce == 0 || route.Function == "shelve" {
+		if !seen || f.AtOnce == 0 || slices.Contains(unhurried, route.Function) {
 			continue
 		}
 		if f.Starts > 0 {

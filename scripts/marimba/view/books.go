@@ -37,6 +37,12 @@ type AuditedContest struct {
 		Bands []AuditedBand `json:"bands"`
 		More  int           `json:"more"`
 	} `json:"board"`
+	Log struct {
+		Leaves   int64  `json:"leaves"`
+		Root     string `json:"root"`
+		Unsealed int64  `json:"unsealed"`
+		Shelved  int64  `json:"shelved"`
+	} `json:"public_log"`
 }
 
 // AuditRow says where votes are that came in by one channel.
@@ -171,6 +177,15 @@ func writeBoards(out io.Writer, c AuditedContest) {
 	t.AppendFooter(table.Row{"sum", c.Board.Votes.Redis, c.Board.Votes.Log, c.Board.Votes.Cast})
 	t.SetColumnConfigs(append(rightFrom(2, 4), table.ColumnConfig{Number: 1, WidthMax: 48}))
 	t.Render()
+	if c.Log.Leaves > 0 {
+		fmt.Fprintf(out, "The public log of %s has %d leaves, root %s.\n", c.Contest, c.Log.Leaves, c.Log.Root)
+	}
+	if c.Log.Unsealed > 0 {
+		fmt.Fprintf(out, "%d counted votes are on their way to it.\n", c.Log.Unsealed)
+	}
+	if c.Log.Shelved > 0 {
+		fmt.Fprintf(out, "%d counted votes are not in it: their announcement is a dead letter. marimba replay sends it again.\n", c.Log.Shelved)
+	}
 }
 
 // Letters is a list of dead letters.

@@ -28,11 +28,13 @@ func TestWriteAudit(t *testing.T) {
 	c.Board.More = 4
 	a.Contests = []AuditedContest{c}
 	a.Faults = []Fault{{Check: "id_twice", Contest: "rock", Says: "an id was counted more than once", Votes: 1, Examples: []string{"r.0, r.1"}}, {Check: "cast_cut", Says: "is cut"}}
+	a.Contests[0].Log.Leaves, a.Contests[0].Log.Root, a.Contests[0].Log.Unsealed, a.Contests[0].Log.Shelved = 2, "ab", 1, 3
 	var out bytes.Buffer
 	WriteAudit(&out, a)
 	for _, want := range []string{
 		"│ rock http 7 = 1 1 1 1 1 1 1 │", "│ rock grpc 4 ≠ 3 0 0 0 0 0 0 │", "│ sum 11 ≠ 4 1 1 1 1 1 1 │",
 		"│ Other 9 8 8 ≠ │", "│ Same 1 1 1 = │", "and 10 more", "│ sum 31 30 30 │",
+		"The public log of rock has 2 leaves, root ab.\n1 counted votes are on their way to it.\n3 counted votes are not in it: their announcement",
 		"id_twice in rock: an id was counted more than once (1 votes)\n r.0, r.1\n", "cast_cut: is cut\n",
 		"THE BOOKS DO NOT BALANCE: 10 votes were cast, 1 are in flight; read in 1.3 s.\n2 votes more were cast meanwhile", "3 records of votes.cast are no boxes",
 	} {

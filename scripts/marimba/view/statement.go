@@ -36,6 +36,11 @@ type Statement struct {
 		Late     int64                                     `json:"late"`
 	} `json:"votes"`
 	Board Board `json:"board"`
+	Log   *struct {
+		Origin string `json:"origin"`
+		Size   int64  `json:"size"`
+		Root   string `json:"root"`
+	} `json:"log"`
 }
 
 // WriteStatement shows a statement: how the votes ended that were received in
@@ -69,6 +74,9 @@ func WriteStatement(out io.Writer, c Closed) {
 	t.Render()
 	WriteBoard(out, s.Board, false)
 	fmt.Fprintf(out, "%d votes were cast in time, and %d late. Handled up to: %s.\n", s.Votes.Cast, s.Votes.Late, handled(s.Offsets))
+	if l := s.Log; l != nil {
+		fmt.Fprintf(out, "All %d counted votes are in the public log %s, root %s.\n", l.Size, l.Origin, l.Root)
+	}
 	fmt.Fprintf(out, "Declared at %s, sha256 %s.\n", s.MadeAt.Format(time.RFC3339), c.Digest)
 }
 
