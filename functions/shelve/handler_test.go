@@ -112,6 +112,25 @@ func TestDeadBox(t *testing.T) {
 	}
 }
 
+// What is given up on behind the count is kept like all else, to be sent to the same
+// topic again; but none of its votes is dead with it, for they are counted.
+func TestDeadAnnouncement(t *testing.T) {
+	box, _ := events.BoxOf(dead())
+	e := box.Event(events.TypeCounted, "tally")
+	e.SetExtension("knativeerrorcode", "503")
+	status, got := post(t, request(t, e))
+	if status != http.StatusAccepted || got.ID != "box-1/counted" || got.Votes != 0 || got.Topic != events.VotesCounted || got.Contest != "final" || got.Cause != causeStatus {
+		t.Errorf("status %d, letter %+v", status, got)
+	}
+	var kept event.Event
+	if err := kept.UnmarshalJSON(got.Event); err != nil {
+		t.Fatal(err)
+	}
+	if again, err := events.BoxOf(kept); err != nil || !reflect.DeepEqual(again, box) {
+		t.Errorf("the letter holds %+v, %v", again, err)
+	}
+}
+
 // Where no function gave a reason, the cause says what is known.
 func TestCause(t *testing.T) {
 	e := dead()

@@ -238,7 +238,7 @@ func TestTold(t *testing.T) {
 	spans := traces.in(theirTrace)
 	for _, want := range []string{
 		"ingress-http: POST /v1/contests/{contest}/votes", "ingress-http: cast box", "screen: /", "screen: send judged votes",
-		"tally: /", "tally: count", "tally: log", "tally: settle",
+		"tally: /", "tally: count", "tally: log", "tally: settle", "tally: announce",
 	} {
 		if !slices.Contains(spans, want) {
 			t.Errorf("the trace has no span %q: %v", want, spans)

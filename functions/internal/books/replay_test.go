@@ -296,3 +296,22 @@ func TestReplaySettings(t *testing.T) {
 		t.Errorf("without MongoDB: %v", err)
 	}
 }
+
+// A dead announcement goes to votes.counted again, also of a contest that is final:
+// its votes are counted, and the public log takes each once. Dead votes of such a
+// contest stay on the shelf.
+func TestReplayOfAnnouncements(t *testing.T) {
+	h := newHouse(t)
+	vote := events.Vote{Name: "La Tona"}
+	h.bury(events.TypeCounted, h.box("free", events.ByGRPC, vote)).Votes = 0
+	h.bury(events.TypeAccepted, h.box("free", events.ByGRPC, vote))
+	h.journal.final = map[string]bool{"free": true}
+	w := new(wire)
+	done, err := replay.Send(t.Context(), h.journal, w, replay.Choice{}, time.Now)
+	if err != nil || done.Sent != 1 || done.Votes != 0 || len(done.Cannot) != 1 || done.Cannot[0].ID != "box-2/accepted" {
+		t.Errorf("%+v, %v", done, err)
+	}
+	if len(w.sent) != 1 || w.sent[0].ID() != "box-1/counted" || events.TopicOf(w.sent[0].Type()) != events.VotesCounted {
+		t.Errorf("sent are %v", w.sent)
+	}
+}

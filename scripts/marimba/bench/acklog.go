@@ -15,12 +15,15 @@ import (
 )
 
 // The log store that only acknowledges. It speaks as much of MongoDB's protocol as
-// tally needs, and throws the log away: with it the functions show what they can do
-// themselves. It keeps the few small documents that tally reads back, of lives and
+// tally and notary need, and throws both logs away: with it the functions show what
+// they can do themselves. It keeps the few small documents that tally reads back, of lives and
 // seals. No audit is possible on it, and every report says so.
 
 // boxes is the collection of the log, which is not kept.
 const boxes = "boxes"
+
+// thrownAway are the collections of both logs.
+var thrownAway = []string{boxes, "leaves", "sealed", "tiles", "logs"}
 
 // Bounds of the store. What it keeps is small: a document for each life.
 const (

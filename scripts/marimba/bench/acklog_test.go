@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"net"
 	"testing"
 
@@ -63,6 +64,48 @@ func TestLogStore(t *testing.T) {
 	stop()
 	if err := <-ended; err != nil {
 		t.Error(err)
+	}
+}
+
+// What a notary writes is taken, more of it than small documents are kept, and
+// nothing of a public log is there afterwards.
+func TestLogStoreTakesAPublicLog(t *testing.T) {
+	lis, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	go serveAcknowledging(t.Context(), lis) //nolint:errcheck // it ends with the test
+	client, err := openMongo(lis.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Disconnect(t.Context()) //nolint:errcheck // nothing is lost by it
+	db := client.Database("marimba")
+	for n := range 3 {
+		var claims []any
+		for i := range maxKept / 2 {
+			claims = append(claims, bson.D{{Key: "_id", Value: fmt.Sprint("default/", n, i)}, {Key: "n", Value: n}})
+		}
+		if _, err := db.Collection("sealed").InsertMany(t.Context(), claims, options.InsertMany().SetOrdered(false)); err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range []string{"leaves", "tiles"} {
+			if _, err := db.Collection(name).InsertOne(t.Context(), bson.D{{Key: "_id", Value: n}}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		head := bson.D{{Key: "_id", Value: "default"}, {Key: "n", Value: n}}
+		if _, err := db.Collection("logs").ReplaceOne(t.Context(), bson.D{{Key: "_id", Value: "default"}}, head, options.Replace().SetUpsert(true)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, name := range thrownAway {
+		if err := db.Collection(name).FindOne(t.Context(), bson.D{}).Err(); err != mongo.ErrNoDocuments {
+			t.Errorf("%s is kept: %v", name, err)
+		}
+	}
+	if _, err := db.Collection(boxes).ReplaceOne(t.Context(), bson.D{}, bson.D{}); err == nil {
+		t.Error("a box was replaced that is not there")
 	}
 }
 

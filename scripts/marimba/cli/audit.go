@@ -21,8 +21,9 @@ func auditCommand(s *settings) *cobra.Command {
 		Short: "hold votes.cast, the log and the counts against one another",
 		Long: "audit reads every vote that was cast, the log, the dead letters and Redis, and shows where each vote is:\n" +
 			"  cast = counted + duplicate + over limit + refused + dead + in flight\n" +
-			"and the boards by Redis, by the log, and by what was cast, judged again. Each rule of the books that does not hold is\n" +
-			"named, with examples. It changes nothing, and ends with 0 only if all holds and no vote is in flight.\n" +
+			"and the boards by Redis, by the log, and by what was cast, judged again; and that each counted vote has its one leaf in\n" +
+			"the public log, which is what its checkpoints have signed. Each rule of the books that does not hold is named, with\n" +
+			"examples. It changes nothing, and ends with 0 only if all holds and no vote is in flight.\n" +
 			"Votes that are cast meanwhile are left aside; those on their way are let be with --allow-in-flight.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
