@@ -43,6 +43,7 @@ type results struct {
 	flights    *flights
 	sealed     sealed // the public log of counted votes
 	secrets    *seal.Secrets
+	cursors    cursors
 	letters    replay.Sender
 	shelved    *shelved
 	annulments *annulments
@@ -96,6 +97,7 @@ func newResults(ctx context.Context, contests contests, counts counted, journal 
 		access:   newAccess(keys.token),
 		sealed:   log,
 		secrets:  seal.NewSecrets([]byte(keys.receipts.Reveal())),
+		cursors:  newCursors(keys.receipts),
 		searches: make(chan struct{}, searchesAtOnce),
 		exports:  make(chan struct{}, exportsAtOnce),
 		archives: make(chan struct{}, archivesAtOnce),

@@ -70,6 +70,7 @@ func (r *results) searchLogs(w http.ResponseWriter, req *http.Request) error {
 		}
 	}
 	if !full {
+		filter.From, filter.To = minutes(filter.From, filter.To)
 		if err := r.mayFilter(req.Context(), &filter); err != nil {
 			return err
 		}
@@ -119,6 +120,15 @@ func (r *results) filter(q *query) journal.Filter {
 	return f
 }
 
+// minutes widens a span to whole minutes.
+func minutes(from, to time.Time) (time.Time, time.Time) {
+	from = from.Truncate(publicStep)
+	if whole := to.Truncate(publicStep); !whole.Equal(to) {
+		to = whole.Add(publicStep)
+	}
+	return from, to
+}
+
 // logPage returns a page. Without a filter and a place to go on from, it is of
 // Redis: it is the one that is polled.
 func (r *results) logPage(ctx context.Context, f journal.Filter, after string, inLog bool, limit int, full bool) (logPage, error) {
@@ -130,7 +140,11 @@ func (r *results) logPage(ctx context.Context, f journal.Filter, after string, i
 		return logPage{}, err
 	}
 	defer done()
-	found, next, err := r.journal.Page(ctx, f, after, limit)
+	var found []journal.Row
+	var next string
+	if after, err = r.cursors.open(after); err == nil {
+		found, next, err = r.journal.Page(ctx, f, after, limit)
+	}
 	if errors.Is(err, journal.ErrCursor) {
 		return logPage{}, events.Refuse(events.ParameterMalformed, "after", "parameter", "after", "expected", "next")
 	}
@@ -141,7 +155,7 @@ func (r *results) logPage(ctx context.Context, f journal.Filter, after string, i
 	for i, from := range found {
 		page.Rows[i] = r.shown(ctx, from, full)
 	}
-	if next != "" {
+	if next = r.cursors.hide(next); next != "" {
 		page.Next = &next
 	}
 	return page, nil

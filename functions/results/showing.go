@@ -35,6 +35,11 @@ func (r *results) withheldAt(ctx context.Context, contest string, at time.Time) 
 	return false
 }
 
+// publicStep is how exactly the public log tells when a vote was received. A
+// receipt's number holds the time of its box: told to the millisecond here too, it
+// would lead from the one to the other. By the minute the history tells it anyway.
+const publicStep = time.Minute
+
 // shown is a row as its reader may see it: one that is withheld says how its vote
 // ended, not what it is for.
 func (r *results) shown(ctx context.Context, from journal.Row, full bool) row {
@@ -44,6 +49,7 @@ func (r *results) shown(ctx context.Context, from journal.Row, full bool) row {
 	}
 	if !full {
 		out.Key = r.secrets.Of(from.Contest, "row/"+from.Receipt).String() // no receipt has a slash
+		out.At = out.At.Truncate(publicStep)
 	}
 	if !full && r.withheldAt(ctx, from.Contest, from.Vote.At) {
 		out.Name, out.Album, out.Year, out.Rank, out.Withheld = "", "", 0, 0, true
