@@ -42,6 +42,7 @@ var commands = []command{
 	{"replay", "lists the dead letters, or sends them again", runReplay},
 	{"close", "follows the votes of a contest that closes to their end, and declares its result", runClose},
 	{"recount", "rebuilds the counts from the log, while votes keep coming", runRecount},
+	{"reseal", "rebuilds the public log's tiles from its leaves, and holds these against the votes", runReseal},
 	{"annul", "sets counted votes aside, by proposal and approval, or undoes it", runAnnul},
 	{"forget", "destroys the key that tells whose the votes of a final contest are", runForget},
 	{"restore", "puts the log back into a Redis that has lost its counts", runRestore},

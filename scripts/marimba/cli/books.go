@@ -24,6 +24,7 @@ type bookkeeper struct {
 	*settings
 	given    addresses
 	progress func(line []byte) // gets each line of JSON that books says on its way; nil: it says none
+	secrets  []string          // variables that are for books whichever house it works on
 }
 
 func (b *bookkeeper) flags(cmd *cobra.Command) {
@@ -108,6 +109,9 @@ func (b *bookkeeper) environment() ([]string, error) {
 			at.Contests = b.given.Contests
 		}
 		env = []string{"REDIS_PASSWORD=" + at.RedisPassword} // what is set for others is not for this one
+		for _, name := range b.secrets {
+			env = append(env, name+"="+os.Getenv(name))
+		}
 	}
 	for name, value := range map[string]string{
 		"KAFKA_BROKER": at.Kafka, "REDIS_URL": at.Redis, "MONGO_URL": at.Mongo, "CONTESTS_DIR": at.Contests,

@@ -200,3 +200,28 @@ func TestReplayCommand(t *testing.T) {
 		}
 	}
 }
+
+// A reseal says what was rebuilt and what differs, and passes the secret on that it
+// compares with, also to the house that runs.
+func TestResealIsTold(t *testing.T) {
+	v := visit(t, `{"contests":2,"batches":7,"leaves":90,"different":1,"results":[{"contest":"rock"},`+
+		`{"contest":"feria","compared":{"leaves_few":2,"leaves_many":1,"a_vote_without_leaf":"box-5.0","a_leaf_without_vote":"7"}}]}`, "", 0)
+	v.runs(running)
+	t.Setenv("RECEIPT_SECRET", "receipts")
+	t.Setenv("REDIS_PASSWORD", "of another house")
+	if err := v.run(resealCommand, false, "--contest", "feria"); err != nil {
+		t.Fatal(err)
+	}
+	const want = "The public logs of 2 contests are rebuilt: 90 leaves in 7 batches.\n" +
+		"feria: 2 counted votes have no leaf (box-5.0), and 1 leaves no vote (7).\n"
+	if v.out.String() != want {
+		t.Errorf("it says %s", &v.out)
+	}
+	if args := v.lines("args"); !slices.Equal(args, []string{"reseal", "-contest=feria"}) {
+		t.Errorf("books was called with %q", args)
+	}
+	env := v.lines("env")
+	if !slices.Contains(env, "RECEIPT_SECRET=receipts") || !slices.Contains(env, "MONGO_URL="+running.Mongo) || slices.Contains(env, "REDIS_PASSWORD=of another house") {
+		t.Errorf("books was told %q", env)
+	}
+}

@@ -38,7 +38,7 @@ func root() *cobra.Command {
 	cmd.PersistentFlags().BoolVar(&s.json, "json", false, "write the result as JSON, for machines")
 	cmd.PersistentFlags().StringVar(&s.data, "data", "", "folder of the data (default .marimba/data)")
 	cmd.AddCommand(demoCommand(s), upCommand(s), sendCommand(s), resultsCommand(s), logsCommand(s),
-		contestCommand(s), closeCommand(s), deliverCommand(s), auditCommand(s), recountCommand(s), replayCommand(s), annulCommand(s), forgetCommand(s),
+		contestCommand(s), closeCommand(s), deliverCommand(s), auditCommand(s), recountCommand(s), resealCommand(s), replayCommand(s), annulCommand(s), forgetCommand(s),
 		rehearseCommand(s), secretsCommand(s), versionCommand(s))
 	return cmd
 }
