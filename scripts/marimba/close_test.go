@@ -116,4 +116,15 @@ func TestClose(t *testing.T) {
 	if err := invoke(t, &books, "audit", "--json", "--data", data); err != nil || !books.Agree {
 		t.Errorf("the audit says %+v, %v", books, err)
 	}
+	if got := verified(t, data, "default", first.SHA256); !got.Holds || got.Votes != 400 || len(got.Checks) != 16 {
+		t.Errorf("the archive: %+v", got)
+	}
+	var told struct {
+		Changes bool `json:"winner_changes"`
+		LeftOut int  `json:"votes_left_out"`
+	}
+	err := invoke(t, &told, "whatif", resultsOf(t, data)+"/v1/contests/default/archive", "--cap", "100", "--json")
+	if err != nil || told.LeftOut == 0 {
+		t.Errorf("by other rules: %+v, %v", told, err)
+	}
 }
