@@ -28,7 +28,7 @@ type statement struct {
 // A contest is closed by its organiser while the house stands. Votes that come
 // later are refused and told when it closed; those before count, though all of the
 // house is killed and started again meanwhile; and then there is one statement,
-// which stays.
+// which stays, and an archive that a stranger finds in order.
 func TestClose(t *testing.T) {
 	data := t.TempDir()
 	house := up(t, data)
