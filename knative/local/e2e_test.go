@@ -322,8 +322,8 @@ func insist(ctx context.Context, cast channel, votes []*marimbav1.Vote) (tries i
 }
 
 // Votes of every door are counted once each, though functions are killed on the
-// way and clients send again; then all go to sleep; and on real parts the board
-// is the same after a restart.
+// way and clients send again, and each has its one leaf in the public log; then all go
+// to sleep; and on real parts the board is the same after a restart.
 func TestWholeWay(t *testing.T) {
 	for ground := range parts {
 		t.Run(ground, func(t *testing.T) {
@@ -350,6 +350,7 @@ func TestWholeWay(t *testing.T) {
 			if got := before.byBand(); !maps.Equal(got, want) {
 				t.Errorf("board %v, want %v", got, want)
 			}
+			h.awaitLeaves(t, n)
 			h.awaitSleep(t)
 			for name, f := range h.Figures() {
 				t.Logf("%-12s starts %d, crashes %d, delivered %d, retries %d, dead %d, cold starts %v",
@@ -392,8 +393,17 @@ func (h *house) wakeAll(t *testing.T) int {
 	}
 	confirmed := time.Since(start)
 	h.await(t, func(b books) bool { return b.States["counted"] >= int64(n) })
+	took := time.Since(start)
+	h.awaitLeaves(t, n)
+	one, err := h.votes.Cast(t.Context(), ballots(n, 1)[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	n++
+	h.awaitLeaves(t, n)
+	h.checkReceipt(t, one)
 	t.Logf("from zero: first votes confirmed after %s, on the board after %s",
-		confirmed.Round(time.Millisecond), time.Since(start).Round(time.Millisecond))
+		confirmed.Round(time.Millisecond), took.Round(time.Millisecond))
 	return n
 }
 
@@ -402,7 +412,7 @@ func (h *house) wakeAll(t *testing.T) int {
 func (h *house) castUnderFire(t *testing.T, first int) int {
 	t.Helper()
 	const workers, rounds, batch = 4, 12, 20
-	victims := []string{"screen", "tally", "ingress-grpc", "screen", "tally", "ingress-http"}
+	victims := []string{"screen", "tally", "notary", "ingress-grpc", "screen", "tally", "notary", "ingress-http"}
 	var confirmed, tries atomic.Int64
 	var all sync.WaitGroup
 	for worker := range workers {
