@@ -10,6 +10,7 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo"
 
 	"marimba/events"
+	"marimba/events/seal"
 	"marimba/functions/internal/journal"
 )
 
@@ -191,6 +192,41 @@ func TestComparedWithTheLogOfVotes(t *testing.T) {
 			t.Errorf("a vote was changed: %+v", c)
 		}
 	})
+}
+
+// The leaves themselves follow from the log of votes and the secret of receipts: in the
+// order that the batches have, each batch comes to the root that was signed.
+func TestLeavesFollowFromTheVotes(t *testing.T) {
+	l := &Log{store: newMemory()}
+	votes := make(map[string]events.Vote)
+	cast := make(map[string]events.Box)
+	var all []Box
+	for n := range 40 {
+		c, b := boxOf(n, 1+n*5)
+		all, cast[c.ID] = append(all, b), c
+		for _, v := range c.Votes {
+			votes[events.Receipt(c.ID, v.Index)] = v
+		}
+	}
+	mustSeal(t, NewWriter(l, signer(t)), all[:5]...)
+	together(t, NewWriter(l, signer(t)), all)
+	again := seal.NewSecrets([]byte("for tests")) // of another process
+	tree := seal.NewTree(nil)
+	for b, err := range l.Batches(t.Context(), contest) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		for leaf := range b.Leaves() {
+			v := votes[events.Receipt(leaf.Box, leaf.Index)]
+			tree.Append(Commit(again, cast[leaf.Box], &v))
+		}
+		if tree.Root() != b.Root || tree.Size() != b.Size {
+			t.Errorf("batch %d comes to another root", b.N)
+		}
+	}
+	if head := audit(t, l, all); tree.Root() != head.Root {
+		t.Error("the votes come to another root")
+	}
 }
 
 // What MongoDB keeps of a log is what the package says, to people who look at it.
