@@ -222,6 +222,9 @@ func TestBoxesAreSealedOnce(t *testing.T) {
 		w := NewWriter(l, signer(t))
 		mustSeal(t, w, all[:10]...)
 		mustSeal(t, w, all[3:8]...)
+		if err := sealTogether(w, []Box{all[12], all[3], all[12], all[13], all[12]}); err != nil { // one box many times in a batch
+			t.Fatal(err)
+		}
 		together(t, w, all[5:200])
 		together(t, NewWriter(l, signer(t)), all[150:])
 		first := audit(t, l, all)
