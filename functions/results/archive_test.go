@@ -99,6 +99,27 @@ func TestArchive(t *testing.T) {
 	}
 }
 
+// annul puts an annulment in force, by a proposal and two approvals.
+func (h *house) annul(t *testing.T, filter annul.Filter) {
+	t.Helper()
+	book, err := annul.Read(t.Context(), h.mongo, "rock")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, act := range []annul.Act{
+		{Kind: annul.Propose, By: "Ana", Reason: "bots <b>", Filter: &filter},
+		{Kind: annul.Approve, By: "Eva", Case: 1}, {Kind: annul.Approve, By: "Luis", Case: 1, Effect: &annul.Effect{InForce: []int{1}}},
+	} {
+		act.Contest, act.Number, act.At = "rock", i+1, noon.Add(time.Hour)
+		if _, err := book.Add(act); err != nil {
+			t.Fatal(err)
+		}
+		if err := book.Keep(t.Context(), h.mongo); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 // Votes that were replaced, and those that are annulled, are marked; the acts of
 // annulment are in the bytes that they are kept in.
 func TestMarksInAnArchive(t *testing.T) {
@@ -112,22 +133,7 @@ func TestMarksInAnArchive(t *testing.T) {
 		v.ID, v.VoterKey, v.At = fmt.Sprint("v", i), []byte{1, byte(i), byte(i >> 8)}, noon.Add(time.Duration(i)*time.Millisecond)
 	}
 	h.mongo.rows[7].Vote.VoterKey = h.mongo.rows[550].Vote.VoterKey
-	book, err := annul.Read(t.Context(), h.mongo, "rock")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for i, act := range []annul.Act{
-		{Kind: annul.Propose, By: "Ana", Reason: "bots <b>", Filter: &annul.Filter{Channel: events.Channels[1]}},
-		{Kind: annul.Approve, By: "Eva", Case: 1}, {Kind: annul.Approve, By: "Luis", Case: 1, Effect: &annul.Effect{InForce: []int{1}}},
-	} {
-		act.Contest, act.Number, act.At = "rock", i+1, noon.Add(time.Hour)
-		if _, err := book.Add(act); err != nil {
-			t.Fatal(err)
-		}
-		if err := book.Keep(t.Context(), h.mongo); err != nil {
-			t.Fatal(err)
-		}
-	}
+	h.annul(t, annul.Filter{Channel: events.Channels[1]})
 	f, lines := unpacked(t, h.get(t, "/v1/contests/rock/archive").Body.Bytes(), n)
 	for i, line := range lines {
 		want := archive.Counted
@@ -200,4 +206,20 @@ func TestArchiveBreaksOff(t *testing.T) {
 	if !strings.Contains(err.Error(), "EOF") {
 		t.Errorf("it ends with %v", err)
 	}
+}
+
+// That a vote is annulled is told to who has its secret: the ruling says by which band
+// or channel, and so what the vote is for. Its proof stays.
+func TestReceiptOfAnAnnulledVote(t *testing.T) {
+	h := final(t, 600)
+	h.annul(t, annul.Filter{Band: "trebol"})
+	if text := h.get(t, "/v1/receipts/box0.3").Body.String(); text != `{"receipt":"box0.3","contest":"rock","state":"counted"}`+"\n" {
+		t.Errorf("without the secret it is %s", text)
+	}
+	answer := h.get(t, "/v1/receipts/box0.3", secretOf("box0.3"))
+	got := read[proven](t, answer)
+	if got.State != events.Annulled || !strings.Contains(answer.Body.String(), `"annulled_by":1`) {
+		t.Errorf("with it it is %s", answer.Body)
+	}
+	got.check(t, h.mongo.rows[3])
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"errors"
+	"fmt"
 	"io"
 	"strings"
 	"time"
@@ -41,6 +42,7 @@ type examiner struct {
 	opened, entered *leaves // of the openings, and of the log's entries
 	astray          strays  // leaves whose entry is not their opening's
 	tally           board.Histogram
+	lines, most     int // of the tally
 	channels        map[events.Channel]int64
 	replaced        int64
 	annulled        int64
@@ -50,10 +52,7 @@ type examiner struct {
 // examine works through an archive and reports all that was found. Only an archive
 // that cannot be read at all is an error of its own, in the report.
 func examine(of string, from io.Reader, known expected, each func(archive.Line)) (*Report, events.Contest) {
-	e := &examiner{
-		report: newReport(of), expected: known, each: each, opened: newLeaves(true), entered: newLeaves(false),
-		tally: make(board.Histogram), channels: make(map[events.Channel]int64),
-	}
+	e := newExaminer(of, known, each)
 	if err := e.run(from); err != nil {
 		e.check(filesWhole).fault("%s", strings.TrimPrefix(err.Error(), archive.ErrArchive.Error()+": "))
 	} else {
@@ -61,6 +60,13 @@ func examine(of string, from io.Reader, known expected, each func(archive.Line))
 	}
 	e.report.end()
 	return e.report, e.contest
+}
+
+func newExaminer(of string, known expected, each func(archive.Line)) *examiner {
+	return &examiner{
+		report: newReport(of), expected: known, each: each, opened: newLeaves(true), entered: newLeaves(false),
+		tally: make(board.Histogram), channels: make(map[events.Channel]int64), most: maxLines,
+	}
 }
 
 func (e *examiner) check(name string) *Check { return e.report.check(name) }
@@ -84,7 +90,9 @@ func (e *examiner) run(from io.Reader) error {
 		if err != nil {
 			return err
 		}
-		e.open(&line)
+		if e.open(&line); e.lines > e.most {
+			return fmt.Errorf("the votes are for more than %d different bands, albums and ranks: that is not checked", e.most)
+		}
 	}
 	e.opened.end()
 	e.report.Votes = e.opened.tree.Size()
@@ -174,6 +182,9 @@ func (e *examiner) readContest(f archive.Files) {
 	}
 }
 
+// maxLines bounds what different things votes may be for: each takes memory.
+const maxLines = 2 << 20
+
 // open looks at one opening.
 func (e *examiner) open(l *archive.Line) {
 	leaf := e.opened.tree.Size()
@@ -186,6 +197,9 @@ func (e *examiner) open(l *archive.Line) {
 		e.annulled++
 		fallthrough
 	default:
+		if e.tally[l.Opening.Name][l.Opening.Album][l.Opening.Rank] == 0 {
+			e.lines++
+		}
 		e.tally.Add(l.Opening.Name, l.Opening.Album, l.Opening.Rank, 1)
 	}
 	e.mark(leaf, l)

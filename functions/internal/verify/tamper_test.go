@@ -444,3 +444,16 @@ func TestKnownFromElsewhere(t *testing.T) {
 		t.Errorf("of another secret the vote is %+v", r.Vote)
 	}
 }
+
+// Votes for more different things than there is memory for are not held.
+func TestDifferentThingsAreBounded(t *testing.T) {
+	data := newMade(300).bytes(t)
+	for most, want := range map[int]bool{6: false, 7: true} { // two albums at 1, one at 2, one at 3, 4, 5 and 6
+		e := newExaminer("test", expected{}, nil)
+		e.most = most
+		err := e.run(bytes.NewReader(data))
+		if (err == nil) != want {
+			t.Errorf("%d lines, of at most %d: %v", e.lines, most, err)
+		}
+	}
+}
