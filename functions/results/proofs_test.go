@@ -185,7 +185,7 @@ func TestPublicRowsNameNoReceipt(t *testing.T) {
 	if err != nil || strings.Contains(string(sent.text), "r.0") || strings.Contains(string(sent.text), "receipt") {
 		t.Errorf("the live tail is %s, %v", sent.text, err)
 	}
-	if row := read[page](t, h.get(t, "/logs?after=", bearer)).Rows[0]; row.Receipt != "r.0" || row.Key != "" {
-		t.Errorf("with the token the row is %+v", row)
+	if row := read[page](t, h.get(t, "/logs?after=", bearer)).Rows[0]; row.Receipt != "r.0" || !keys[row.Key] {
+		t.Errorf("with the token the row is %+v, which is not known again", row)
 	}
 }

@@ -47,8 +47,8 @@ func (r *results) shown(ctx context.Context, from journal.Row, full bool) row {
 	if out.AnnulledBy = r.annulledBy(ctx, from); out.AnnulledBy > 0 {
 		out.State = events.Annulled
 	}
+	out.Key = r.secrets.Of(from.Contest, "row/"+from.Receipt).String() // no receipt has a slash
 	if !full {
-		out.Key = r.secrets.Of(from.Contest, "row/"+from.Receipt).String() // no receipt has a slash
 		out.At = out.At.Truncate(publicStep)
 	}
 	if !full && r.withheldAt(ctx, from.Contest, from.Vote.At) {

@@ -3,7 +3,7 @@ import type { Row } from '~/api/client'
 import { extend, fold, within, type Line } from '~/composables/votelog'
 
 const row = (receipt: string, more: Partial<Row> = {}): Row => ({
-  receipt, contest: 'rock', channel: 'http', at: '2026-11-24T12:00:00Z', name: 'Malacates Trébol Shop', album: 'Uno', year: 1999, rank: 1,
+  key: receipt, contest: 'rock', channel: 'http', at: '2026-11-24T12:00:00Z', name: 'Malacates Trébol Shop', album: 'Uno', year: 1999, rank: 1,
   state: 'counted', ...more,
 })
 const all = { contest: '', band: '', channel: '', state: '', from: '', to: '' }

@@ -10,7 +10,9 @@ export type History = Schemas['History']
 export type Balance = Schemas['Balance']
 export type Row = Schemas['Row']
 export type DeadLetter = Schemas['DeadLetter']
-export type Pending = { receipt: string, state: 'pending' }
+export type Receipt = Schemas['Receipt']
+export type OpenReceipt = Schemas['OpenReceipt']
+export type Annulments = Schemas['Annulments']
 export type State = Row['state'] | 'pending'
 export type LogPage = { rows: Row[], next: string | null }
 
@@ -35,6 +37,7 @@ export class Problem extends Error {
 
 export interface Asking {
   token?: string
+  secret?: string // of a receipt
   signal?: AbortSignal
   query?: Record<string, string | number | undefined>
 }
@@ -42,9 +45,9 @@ export interface Asking {
 const patience = 15_000
 
 /** Asks for JSON. What is not an answer is thrown as a Problem. */
-export async function ask<T>(path: string, { token, signal, query }: Asking = {}): Promise<T> {
+export async function ask<T>(path: string, { token, secret, signal, query }: Asking = {}): Promise<T> {
   const answer = await fetchOrProblem(path + search(query), {
-    headers: { Accept: 'application/json', ...(token ? { Authorization: `Bearer ${token}` } : {}) },
+    headers: { Accept: 'application/json', ...(token ? { Authorization: `Bearer ${token}` } : {}), ...(secret ? { 'Receipt-Secret': secret } : {}) },
     signal,
   })
   return await answer.json() as T
@@ -89,7 +92,14 @@ export const api = {
   history: (id: string, step: 'second' | 'minute', asking?: Asking) =>
     ask<History>(of(id, '/history'), { ...asking, query: { step, ...asking?.query } }),
   balance: (id: string, asking?: Asking) => ask<Balance>(of(id, '/balance'), asking),
-  receipt: (receipt: string, asking?: Asking) => ask<Row | Pending>(`/v1/receipts/${encodeURIComponent(receipt)}`, asking),
+  annulments: (id: string, asking?: Asking) => ask<Annulments>(of(id, '/annulments'), asking),
+  /** What proves that the public log of one size is the beginning of that of another. */
+  consistency: (id: string, from: number, to: number, asking?: Asking) =>
+    ask<{ hashes: string[] }>(of(id, '/log/consistency'), { ...asking, query: { from, to } }).then(answer => answer.hashes),
+  checkpointURL: (id: string) => of(id, '/log/checkpoint'),
+  keyURL: (id: string) => of(id, '/log/key'),
+  archiveURL: (id: string) => of(id, '/archive'),
+  receipt: (receipt: string, asking?: Asking) => ask<Receipt | OpenReceipt>(`/v1/receipts/${encodeURIComponent(receipt)}`, asking),
   logs: (query: Asking['query'], asking?: Asking) => ask<LogPage>('/logs', { ...asking, query }),
   dead: (token: string, query: Asking['query'], asking?: Asking) =>
     ask<{ letters: DeadLetter[], more: boolean }>('/v1/dead', { ...asking, token, query }),

@@ -10,8 +10,8 @@ export type Replayed = Schemas['Replayed']
 export type Channel = Schemas['Channel']
 
 export const channels: Channel[] = ['http', 'wasm', 'grpc', 'event']
-export const states = ['counted', 'duplicate', 'over_limit', 'refused', 'dead'] as const
-export const loggedStates = ['counted', 'duplicate', 'over_limit', 'refused'] as const
+export const states = ['counted', 'annulled', 'duplicate', 'over_limit', 'refused', 'dead'] as const
+export const loggedStates = ['counted', 'annulled', 'duplicate', 'over_limit', 'refused'] as const
 
 /** Which votes of the log: those of all that is given. Times are RFC 3339. */
 export interface LogFilter { contest: string, band: string, channel: string, state: string, from: string, to: string }

@@ -149,6 +149,131 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/contests/{contest}/annulments": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Which votes of a contest are annulled, and how that came.
+         * @description Counted votes are annulled by a filter that one person proposes and two others approve, and come back in the same way.
+         *     They stay in the log and in the statement. `rulings` are the changes of what is annulled, each with the board before
+         *     and after it. Where voters may vote again, annulling a vote does not bring an earlier one of its voter back.
+         *     While a contest's results are withheld, so are the boards here, and which bands are concerned.
+         */
+        get: operations["showAnnulments"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/contests/{contest}/log/checkpoint": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The newest checkpoint of a contest's public log.
+         * @description The log is a Merkle tree (RFC 6962, SHA-256) over the commitments to all counted votes. It is served as C2SP tlog-tiles
+         *     has it, with the prefix `/v1/contests/{contest}/log/`; the checkpoint is one of C2SP tlog-checkpoint, signed by Ed25519.
+         *     Commitments tell nothing of a vote, so the log is public also while the results are withheld.
+         */
+        get: operations["showCheckpoint"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/contests/{contest}/log/key": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The key that a contest's checkpoints are signed with.
+         * @description As signed notes have it, `name+hash+key`. Who means to check a log had better have it from elsewhere too.
+         */
+        get: operations["showLogKey"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/contests/{contest}/log/tile/{tile}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * A tile of a contest's public log.
+         * @description `<L>/<N>[.p/<W>]` or `entries/<N>[.p/<W>]` as C2SP tlog-tiles has them, of height 8. An entry is a commitment of 32 bytes.
+         *     A tile never changes.
+         */
+        get: operations["showTile"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/contests/{contest}/log/consistency": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A proof that a log of one size is the beginning of that of another. */
+        get: operations["showConsistency"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/contests/{contest}/archive": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * All that it takes to compute a final contest's result again.
+         * @description A tar file, compressed by gzip, of the log with its key, the openings of all leaves, contest, rules, statement and rulings.
+         *     It says what was voted, and nothing of who did. `marimba verify` checks it; events/seal/README.md describes it.
+         *     There is none before the contest is final and its last vote is in the log. Two are made at once.
+         */
+        get: operations["sendArchive"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/contests/{contest}/votes/{id}": {
         parameters: {
             query?: never;
@@ -180,7 +305,12 @@ export interface paths {
         };
         /**
          * What became of one vote, exactly.
-         * @description A receipt less than an hour old that nothing knows yet is `pending`.
+         * @description Everybody who has the receipt is told how the vote ended, not what it is for. Who has its secret too, which came with the
+         *     vote's answer, is shown the vote, also while the contest's results are withheld, and once it is in the contest's public
+         *     log a proof of that: `commitment` is SHA-256 of `salt` and the vote's opening text, the leaf at `index` holds it, and
+         *     `hashes` lead from there to the root that `checkpoint` states and `key` has signed. The secret belongs into the header
+         *     and into no address. Without the secret a vote that is annulled is `counted`: why it is annulled might tell what it is
+         *     for. A receipt less than an hour old that nothing knows yet is `pending`.
          */
         get: operations["showReceipt"];
         put?: never;
@@ -270,7 +400,8 @@ export interface paths {
          *     `ndjson` and `csv` with a `limit` are a page too. Without one they are an export of all rows that the filter
          *     chooses, which needs `admin`. A CSV's names and titles that begin like a formula have an apostrophe in front.
          *
-         *     Ids and voters' keys are shown with `admin` only, and so is what a contest's `results` withhold. A search by band needs
+         *     In public a row's time is that of its minute, and so are `from` and `to`: a receipt's number holds a time too, and would
+         *     lead to its vote. Receipts, ids and voters' keys are shown with `admin` only, and so is what a contest's `results` withhold. A search by band needs
          *     `admin` while the contest is hidden; of a frozen contest it finds what came before, and of all contests it leaves these out.
          */
         get: operations["searchLogs"];
@@ -497,6 +628,7 @@ export interface components {
             over_limit?: components["schemas"]["Count"];
             refused?: components["schemas"]["Count"];
             dead?: components["schemas"]["Count"];
+            annulled?: components["schemas"]["Count"];
         };
         Title: {
             es: string;
@@ -594,6 +726,8 @@ export interface components {
              * @enum {unknown}
              */
             withheld?: "hidden" | "frozen";
+            /** @description How many votes it is without because they are annulled. */
+            annulled?: number;
             /** Format: date-time */
             as_of: string;
             standing: components["schemas"]["Metric"];
@@ -650,6 +784,65 @@ export interface components {
             to: string;
             reason: string;
         };
+        /** @description A board as it stays. A very long one is cut; the totals are of all. */
+        StatedBoard: {
+            contest: string;
+            /**
+             * @description Not yet open; open; closed, and the result provisional; final, with a statement.
+             * @enum {unknown}
+             */
+            phase?: "draft" | "open" | "closed" | "final";
+            /** @description Whether the result may still change: until the contest is final. */
+            provisional?: boolean;
+            /**
+             * @description Left out: nothing. `hidden`: no bands are listed, and of the totals there are the votes only. `frozen`: the board is that of the
+             *     votes that were received before `frozen_from`.
+             * @enum {unknown}
+             */
+            withheld?: "hidden" | "frozen";
+            /** @description How many votes it is without because they are annulled. */
+            annulled?: number;
+            /** Format: date-time */
+            as_of: string;
+            standing: components["schemas"]["Metric"];
+            tie_break: components["schemas"]["Metric"][];
+            /** @description Votes that a mean needs to be shown. */
+            mean_from: number;
+            /** @description Of what has counted votes, listed here or not. */
+            totals: {
+                votes: components["schemas"]["Count"];
+                bands: components["schemas"]["Count"];
+                albums: components["schemas"]["Count"];
+            };
+            bands: {
+                place: number;
+                name: string;
+                votes: components["schemas"]["Count"];
+                /** @description Of the ranks. */
+                sum: number;
+                /** @description Of the ranks, rounded to four decimals; null below mean_from votes. */
+                mean: number | null;
+                /** @description Null: the contest has no table of points. */
+                points: number | null;
+                /** @description Of all counted votes, rounded to four decimals. */
+                share: number;
+                /** @description Of the lines of albums, listed here or not. */
+                albums_total: components["schemas"]["Count"];
+                albums: {
+                    /** @description Empty: votes that name none. */
+                    album: string;
+                    votes: components["schemas"]["Count"];
+                    /** @description Of the ranks. */
+                    sum: number;
+                    /** @description Of the ranks, rounded to four decimals; null below mean_from votes. */
+                    mean: number | null;
+                    /** @description Null: the contest has no table of points. */
+                    points: number | null;
+                    /** @description Of all counted votes, rounded to four decimals. */
+                    share: number;
+                }[];
+            }[];
+        };
         Statement: {
             contest: string;
             title: components["schemas"]["Title"];
@@ -683,65 +876,18 @@ export interface components {
                 /** @description Votes that were cast when the contest had closed. They are in no other number here. */
                 late: components["schemas"]["Count"];
             };
-            /** @description The board as it stays. A very long one is cut; the totals are of all. */
-            board: {
-                contest: string;
-                /**
-                 * @description Not yet open; open; closed, and the result provisional; final, with a statement.
-                 * @enum {unknown}
-                 */
-                phase?: "draft" | "open" | "closed" | "final";
-                /** @description Whether the result may still change: until the contest is final. */
-                provisional?: boolean;
-                /**
-                 * @description Left out: nothing. `hidden`: no bands are listed, and of the totals there are the votes only. `frozen`: the board is that of the
-                 *     votes that were received before `frozen_from`.
-                 * @enum {unknown}
-                 */
-                withheld?: "hidden" | "frozen";
-                /** Format: date-time */
-                as_of: string;
-                standing: components["schemas"]["Metric"];
-                tie_break: components["schemas"]["Metric"][];
-                /** @description Votes that a mean needs to be shown. */
-                mean_from: number;
-                /** @description Of what has counted votes, listed here or not. */
-                totals: {
-                    votes: components["schemas"]["Count"];
-                    bands: components["schemas"]["Count"];
-                    albums: components["schemas"]["Count"];
-                };
-                bands: {
-                    place: number;
-                    name: string;
-                    votes: components["schemas"]["Count"];
-                    /** @description Of the ranks. */
-                    sum: number;
-                    /** @description Of the ranks, rounded to four decimals; null below mean_from votes. */
-                    mean: number | null;
-                    /** @description Null: the contest has no table of points. */
-                    points: number | null;
-                    /** @description Of all counted votes, rounded to four decimals. */
-                    share: number;
-                    /** @description Of the lines of albums, listed here or not. */
-                    albums_total: components["schemas"]["Count"];
-                    albums: {
-                        /** @description Empty: votes that name none. */
-                        album: string;
-                        votes: components["schemas"]["Count"];
-                        /** @description Of the ranks. */
-                        sum: number;
-                        /** @description Of the ranks, rounded to four decimals; null below mean_from votes. */
-                        mean: number | null;
-                        /** @description Null: the contest has no table of points. */
-                        points: number | null;
-                        /** @description Of all counted votes, rounded to four decimals. */
-                        share: number;
-                    }[];
-                }[];
-            };
+            board: components["schemas"]["StatedBoard"];
             /** @description Of the counted votes as lines of band, album, rank in hundredths and votes with tabs between, sorted by bytes. */
             tally_sha256: string;
+            /** @description Of the house's rules. Older statements have none. */
+            rules_sha256?: string;
+            /** @description The checkpoint of the public log that has each counted vote; null if none is counted. Older statements have none. */
+            log?: {
+                origin: string;
+                size: components["schemas"]["Count"];
+                /** @description In hexadecimal digits. */
+                root: string;
+            } | null;
         };
         History: {
             contest: string;
@@ -828,7 +974,10 @@ export interface components {
             fault: string;
         };
         Row: {
-            receipt: string;
+            /** @description With `admin` only: it would join the vote to who holds the receipt. */
+            receipt?: string;
+            /** @description Names a row of a list, so that it is known again. It leads back to no receipt. */
+            key?: string;
             contest: string;
             channel: components["schemas"]["Channel"];
             /** Format: date-time */
@@ -838,7 +987,9 @@ export interface components {
             year: number;
             rank: number;
             /** @enum {unknown} */
-            state: "counted" | "duplicate" | "over_limit" | "refused" | "dead";
+            state: "counted" | "duplicate" | "over_limit" | "refused" | "dead" | "annulled";
+            /** @description Number of the case that annuls it. */
+            annulled_by?: number;
             /** @description The code of why it was refused. */
             reason?: string;
             /** @description Which the reason concerns. */
@@ -856,6 +1007,136 @@ export interface components {
             trace_id?: string;
             way?: components["schemas"]["Way"];
         };
+        Annulments: {
+            contest: string;
+            /** @description That are annulled now. */
+            votes: components["schemas"]["Count"];
+            channels: {
+                [key: string]: components["schemas"]["Count"];
+            };
+            /** @description Of them: a later vote of the voter had taken their place, so they were not on the board. */
+            replaced: components["schemas"]["Count"];
+            /**
+             * @description The boards and the bands concerned are not public yet.
+             * @constant
+             */
+            withheld?: true;
+            cases: {
+                number: number;
+                /** @enum {unknown} */
+                state: "proposed" | "withdrawn" | "in_force" | "revoking" | "revoked";
+                /** @description That the filter chose when it was proposed. */
+                votes: components["schemas"]["Count"];
+                filter: {
+                    channel?: components["schemas"]["Channel"];
+                    band?: string;
+                    /**
+                     * Format: date-time
+                     * @description Received at or after it.
+                     */
+                    from?: string;
+                    /**
+                     * Format: date-time
+                     * @description Received before it.
+                     */
+                    to?: string;
+                };
+                proposed: components["schemas"]["Signed"];
+                approved: components["schemas"]["Signed"][];
+                revocation?: components["schemas"]["Signed"];
+                revocation_approved?: components["schemas"]["Signed"][];
+                /** Format: date-time */
+                in_force_since?: string;
+                /** Format: date-time */
+                in_force_until?: string;
+            }[];
+            rulings: {
+                number: number;
+                /** Format: date-time */
+                at: string;
+                /** @enum {unknown} */
+                kind: "approve" | "reckon";
+                case?: number;
+                /** @description Cases that are in force from then on. */
+                in_force: number[];
+                /** @description That are annulled from then on. */
+                votes: components["schemas"]["Count"];
+                board_before?: components["schemas"]["StatedBoard"];
+                board_after?: components["schemas"]["StatedBoard"];
+            }[];
+        };
+        Signed: {
+            by: string;
+            /** Format: date-time */
+            at: string;
+            reason?: string;
+        };
+        /** @description What everybody who has a receipt may know. */
+        Receipt: {
+            receipt: string;
+            /** @description Not known while it is pending. */
+            contest?: string;
+            /** @enum {unknown} */
+            state: "counted" | "duplicate" | "over_limit" | "refused" | "dead" | "pending";
+            /**
+             * Format: date-time
+             * @description When the door sent it to Kafka, as the receipt says.
+             */
+            received_at?: string;
+        };
+        /** @description What who has the secret may know. */
+        OpenReceipt: {
+            /** @description With `admin` only: it would join the vote to who holds the receipt. */
+            receipt: string;
+            /** @description Names a row of a list, so that it is known again. It leads back to no receipt. */
+            key?: string;
+            contest: string;
+            channel: components["schemas"]["Channel"];
+            /** Format: date-time */
+            at: string;
+            name: string;
+            album: string;
+            year: number;
+            rank: number;
+            /** @enum {unknown} */
+            state: "counted" | "duplicate" | "over_limit" | "refused" | "dead" | "annulled";
+            /** @description Number of the case that annuls it. */
+            annulled_by?: number;
+            /** @description The code of why it was refused. */
+            reason?: string;
+            /** @description Which the reason concerns. */
+            field?: string;
+            /** @description Why it is dead. */
+            cause?: string;
+            /**
+             * @description What the vote is for is not public yet: name and album are empty, year and rank 0.
+             * @constant
+             */
+            withheld?: true;
+            id?: string;
+            voter_key?: string;
+            /** @description The trace in which its box was written, if it was in one. With `admin` only, as `id` and `voter_key` are. */
+            trace_id?: string;
+            way?: components["schemas"]["Way"];
+            proof?: components["schemas"]["Proof"];
+        };
+        /** @description That the vote is in the public log of its contest. Absent until it is. */
+        Proof: {
+            /** @description Of the leaf, from 0. */
+            index: components["schemas"]["Count"];
+            /** @description Leaves of the tree that the checkpoint is of. */
+            size: number;
+            /** @description From the leaf up, as RFC 6962 has them. */
+            hashes: components["schemas"]["Hash"][];
+            commitment: components["schemas"]["Hash"];
+            /** @description 16 bytes, base64url. */
+            salt: string;
+            /** @description A signed note of C2SP tlog-checkpoint. */
+            checkpoint: string;
+            /** @description The log's key as signed notes have it: name, hash and key with + between. */
+            key: string;
+        };
+        Hash: string;
         /** @description The way of a vote that was asked for by its receipt. What is not known of it is left out. */
         Way: {
             /** @description Id of the box that the vote travelled in. */
@@ -998,8 +1279,8 @@ export interface operations {
         requestBody?: never;
         responses: {
             /**
-             * @description The board. While the contest is not final it is `provisional`; then it is that of the statement, and does not move
-             *     any more. Its ETag changes when what it shows does, `as_of` aside.
+             * @description The board. While the contest is not final it is `provisional`; then it is that of the statement, or of the
+             *     last ruling that annulled votes, and does not move otherwise. Its ETag changes when what it shows does, `as_of` aside.
              */
             200: {
                 headers: {
@@ -1145,6 +1426,190 @@ export interface operations {
             503: components["responses"]["Problem"];
         };
     };
+    showAnnulments: {
+        parameters: {
+            query?: never;
+            header?: {
+                "If-None-Match"?: components["parameters"]["ifNoneMatch"];
+            };
+            path: {
+                /** @example rock-gt */
+                contest: components["parameters"]["contest"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The annulments. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Annulments"];
+                };
+            };
+            /** @description It is the same. */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            401: components["responses"]["Problem"];
+            404: components["responses"]["Problem"];
+            503: components["responses"]["Problem"];
+        };
+    };
+    showCheckpoint: {
+        parameters: {
+            query?: never;
+            header?: {
+                "If-None-Match"?: components["parameters"]["ifNoneMatch"];
+            };
+            path: {
+                /** @example rock-gt */
+                contest: components["parameters"]["contest"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A signed note. */
+            200: {
+                headers: {
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                };
+            };
+            /** @description It is the same. */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            404: components["responses"]["Problem"];
+            503: components["responses"]["Problem"];
+        };
+    };
+    showLogKey: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @example rock-gt */
+                contest: components["parameters"]["contest"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The key. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                };
+            };
+            404: components["responses"]["Problem"];
+            503: components["responses"]["Problem"];
+        };
+    };
+    showTile: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @example rock-gt */
+                contest: components["parameters"]["contest"];
+                /**
+                 * @description It has slashes.
+                 * @example entries/x001/234.p/17
+                 */
+                tile: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The tile. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/octet-stream": string;
+                };
+            };
+            404: components["responses"]["Problem"];
+            503: components["responses"]["Problem"];
+        };
+    };
+    showConsistency: {
+        parameters: {
+            query: {
+                from: number;
+                /** @description Default - the size of the newest checkpoint. */
+                to?: number;
+            };
+            header?: never;
+            path: {
+                /** @example rock-gt */
+                contest: components["parameters"]["contest"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The proof, as RFC 6962 has it. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        from: number;
+                        to: number;
+                        hashes: components["schemas"]["Hash"][];
+                    };
+                };
+            };
+            400: components["responses"]["Problem"];
+            404: components["responses"]["Problem"];
+            503: components["responses"]["Problem"];
+        };
+    };
+    sendArchive: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @example rock-gt */
+                contest: components["parameters"]["contest"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The archive. One that was broken off is none. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/gzip": string;
+                };
+            };
+            404: components["responses"]["Problem"];
+            503: components["responses"]["Problem"];
+        };
+    };
     findVote: {
         parameters: {
             query?: {
@@ -1184,7 +1649,9 @@ export interface operations {
     showReceipt: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                "Receipt-Secret"?: string;
+            };
             path: {
                 /** @example 0193a7f0-2c4e-7b1a-9d3e-5f6a7b8c9d0e.17 */
                 receipt: string;
@@ -1193,20 +1660,17 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The vote as the log has it, or that it is pending. */
+            /** @description How it ended; with the secret or the token, the vote as the log has it and the proof. */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Row"] | {
-                        receipt: string;
-                        /** @constant */
-                        state: "pending";
-                    };
+                    "application/json": components["schemas"]["Receipt"] | components["schemas"]["OpenReceipt"];
                 };
             };
             401: components["responses"]["Problem"];
+            403: components["responses"]["Problem"];
             404: components["responses"]["Problem"];
             503: components["responses"]["Problem"];
         };
@@ -1306,7 +1770,7 @@ export interface operations {
                 /** @description Without regard to case, accents and spaces. */
                 band?: string;
                 channel?: components["schemas"]["Channel"];
-                state?: "counted" | "duplicate" | "over_limit" | "refused";
+                state?: "counted" | "duplicate" | "over_limit" | "refused" | "annulled";
                 /** @description Received at it or later. */
                 from?: string;
                 /** @description Received before it. */

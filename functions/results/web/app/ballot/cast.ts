@@ -2,7 +2,8 @@
 import { doorURL, fetchOrProblem, Problem } from '~/api/client'
 import type { Vote } from './rules'
 
-export interface Receipt { id: string, contest: string, receipt: string, received_at: string }
+/** What a voter is given; the secret proves that the vote is theirs. */
+export interface Receipt { id: string, contest: string, receipt: string, received_at: string, secret?: string, commitment?: string }
 
 /** Where the handing in of a vote is. */
 export type Casting =

@@ -4,7 +4,7 @@ import { keep, kept } from '~/kept'
 import type { Receipt } from './cast'
 import type { Vote } from './rules'
 
-export interface Cast { contest: string, receipt: string, at: string, name: string, album: string }
+export interface Cast { contest: string, receipt: string, at: string, name: string, album: string, secret?: string }
 
 const mostReceipts = 30
 
@@ -16,9 +16,9 @@ export const setUnderWay = (contest: string, vote: Vote | null) => keep(`ballot.
 
 export const castVotes = () => kept<Cast[]>('votes') ?? []
 
-export function addCast(vote: Vote, { contest, receipt, received_at: at }: Receipt) {
+export function addCast(vote: Vote, { contest, receipt, received_at: at, secret }: Receipt) {
   const others = castVotes().filter(cast => cast.receipt !== receipt)
-  keep('votes', [{ contest, receipt, at, name: vote.name, album: vote.album }, ...others].slice(0, mostReceipts))
+  keep('votes', [{ contest, receipt, at, name: vote.name, album: vote.album, secret }, ...others].slice(0, mostReceipts))
 }
 
 /** This browser's own name as a voter. */

@@ -7,6 +7,9 @@ const heldRows = 20_000
 /** A line of the log: a vote, or a place where the live tail went by too fast for all to be shown. */
 export type Line = { key: string, row: Row } | { key: string, row: null }
 
+/** What a row is known again by: no row says which receipt it is of, but to the organiser. */
+const keyOf = (row: Row) => row.key ?? ''
+
 /** As events.Fold: without regard to case, accents and spaces. */
 export const fold = (name: string) =>
   name.normalize('NFD').replace(/\p{M}/gu, '').toLowerCase().split(/\s+/).filter(Boolean).join(' ')
@@ -23,11 +26,11 @@ export function within(filter: LogFilter, row: Row) {
 
 /** Puts the newest votes, newest first, before the lines that are there. */
 export function extend(lines: Line[], newest: Row[], filter: LogFilter, seen: Set<string>): { lines: Line[], added: number } {
-  const fresh = newest.filter(row => !seen.has(row.receipt))
+  const fresh = newest.filter(row => !seen.has(keyOf(row)))
   const missed = seen.size > 0 && fresh.length > 0 && fresh.length === newest.length
-  fresh.forEach(row => seen.add(row.receipt))
+  fresh.forEach(row => seen.add(keyOf(row)))
   const there = new Set(lines.slice(0, 4 * newest.length).map(line => line.key))
-  const above: Line[] = fresh.filter(row => within(filter, row) && !there.has(row.receipt)).map(row => ({ key: row.receipt, row }))
+  const above: Line[] = fresh.filter(row => within(filter, row) && !there.has(keyOf(row))).map(row => ({ key: keyOf(row), row }))
   if (missed && lines.length) above.push({ key: `gap ${lines[0]!.key}`, row: null })
   return { lines: above.length ? [...above, ...lines].slice(0, heldRows) : lines, added: above.filter(line => line.row).length }
 }
@@ -52,8 +55,12 @@ export function useVoteLog(filter: () => LogFilter, token: () => string) {
       const page = await ledgers.page(filter(), after, { signal: mine.signal, token: token() || undefined })
       if (mine.signal.aborted) return
       const there = new Set(lines.value.map(line => line.key))
-      const more = page.rows.filter(row => !there.has(row.receipt)).map(row => ({ key: row.receipt, row }))
-      lines.value = after === '' ? more : [...lines.value, ...more]
+      const more = page.rows.filter(row => !there.has(keyOf(row))).map(row => ({ key: keyOf(row), row }))
+      // Above the first page there is only what the live tail had sooner than the log.
+      const known = new Set(page.rows.map(keyOf))
+      lines.value = after === ''
+        ? [...lines.value.filter(line => !known.has(line.key)), ...page.rows.map(row => ({ key: keyOf(row), row }))]
+        : [...lines.value, ...more]
       next.value = page.next
       problem.value = null
     } catch (cause) {
@@ -93,7 +100,7 @@ export function useVoteLog(filter: () => LogFilter, token: () => string) {
     source.addEventListener('votes', (event) => {
       const { rows } = JSON.parse((event as MessageEvent<string>).data) as { rows: Row[] }
       const extended = extend(lines.value, rows, filter(), seen)
-      if (seen.size > heldRows) seen = new Set(rows.map(row => row.receipt))
+      if (seen.size > heldRows) seen = new Set(rows.map(keyOf))
       lines.value = extended.lines
       added.value += extended.added
     })

@@ -6,7 +6,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
-import { accessible, castVote, desktop, openBrowser, phone, results, token, visit } from './visit.mjs'
+import { accessible, castVote, desktop, openBrowser, organise, phone, results, token, visit } from './visit.mjs'
 
 const root = fileURLToPath(new URL('../../../../../', import.meta.url))
 const contest = 'default'
@@ -33,7 +33,7 @@ async function fits(page) {
   assert.ok(wide <= 0, `the page is ${wide} px wider than the screen`)
 }
 
-const line = (page, name) => page.getByRole('row').filter({ has: page.getByRole('link', { name, exact: true }) })
+const line = (page, name) => page.getByRole('row').filter({ has: page.getByRole('cell', { name, exact: true }) })
 
 test('a vote is found in the log, and the filters are in the address', async () => {
   const name = `Banda ${process.pid} Única`
@@ -60,8 +60,10 @@ test('a vote is found in the log, and the filters are in the address', async () 
   await close()
 })
 
-test('the live tail shows a new vote, which leads to its way', async () => {
+test('the live tail shows a new vote, and leads nobody to its receipt', async () => {
   const { page, check, close } = await visit(browser)
+  const said = []
+  page.on('response', async (response) => { if (/\/logs\?/.test(response.url())) said.push(await response.text()) })
   await page.goto(`${results}/bitacora?contest=${contest}`)
   await page.getByRole('table').waitFor({ state: 'attached' })
   await page.getByRole('button', { name: 'En vivo' }).click()
@@ -70,13 +72,32 @@ test('the live tail shows a new vote, which leads to its way', async () => {
   const name = `En vivo ${process.pid}`
   const receipt = await castVote(contest, vote(name))
   await line(page, name).waitFor()
+  assert.equal(await page.getByRole('table').getByRole('link').count(), 0)
+  await page.reload()
+  await line(page, name).waitFor()
+  assert.ok(said.length > 0 && said.every(text => !text.includes(receipt)), 'a row says which receipt it is of')
+  await page.goto(`${results}/bitacora/${receipt}`)
+  await page.locator('[data-state=counted]').waitFor()
+  assert.equal(await page.locator('[data-stage]').count(), 0)
+  check()
+  await close()
+})
+
+test('for the organiser a vote leads to its way', async () => {
+  const name = `Camino ${process.pid}`
+  const mine = vote(name)
+  const receipt = await castVote(contest, mine)
+  await logged(receipt)
+  const { page, check, close } = await visit(browser)
+  await organise(page)
+  await page.goto(`${results}/bitacora?contest=${contest}`)
   await page.getByRole('link', { name, exact: true }).click()
   await page.waitForURL(`**/bitacora/${receipt}`)
   await page.locator('[data-stage="end"]').getByText('Contado y anotado').waitFor()
   for (const stage of ['door', 'box', 'screen']) await page.locator(`[data-stage="${stage}"]`).waitFor()
   assert.match(await page.locator('[data-stage="screen"]').innerText(), /votes\.accepted[\s\S]*partición \d+, posición \d+/)
   assert.match(await page.locator('[data-stage="end"] time').getAttribute('datetime'), /^\d{4}-/)
-  assert.equal(await page.getByText('Huella de quien votó', { exact: true }).count(), 0)
+  await page.getByText(mine.id).waitFor()
   check()
   await close()
 })
@@ -96,7 +117,7 @@ test('a vote is looked for by its receipt and by its id', async () => {
   await page.getByText('No se conoce.').waitFor()
   await field.fill(receipt)
   await field.press('Enter')
-  await page.waitForURL(`**/bitacora/${receipt}`)
+  await page.waitForURL(`**/recibo/${receipt}`)
   check()
   await close()
 })
@@ -128,7 +149,7 @@ test('a long log is gone through to its end, with few lines in the document', as
     await page.goto(url)
     await view.waitFor()
   }
-  await page.getByRole('link', { name, exact: true }).last().waitFor()
+  await page.getByRole('cell', { name, exact: true }).last().waitFor()
   assert.ok(await page.getByRole('row').count() < 80, 'the lines out of sight are in the document')
   check()
   await close()
@@ -144,6 +165,7 @@ test('the books balance', async () => {
   const { final, states } = await (await fetch(`${results}/v1/contests/${contest}/balance`)).json()
   assert.equal(sum[0], final)
   assert.equal(sum[1], states.counted)
+  assert.equal(sum[2], states.annulled)
   await page.getByText('No queda nada por leer en Kafka.').waitFor()
   check()
   await close()
@@ -212,7 +234,7 @@ test('an export takes all for the organiser, and a page for everybody', async ()
     return Buffer.concat(parts).toString('utf8')
   }
   const everybodys = await read(open)
-  assert.match(everybodys, /^receipt,contest,.*,field\r?\n/)
+  assert.match(everybodys, /^contest,.*,field\r?\n/)
   await page.getByLabel('Clave del organizador').fill(token)
   await page.getByRole('button', { name: 'Entrar' }).click()
   const [whole] = await Promise.all([page.waitForEvent('download'), page.getByRole('button', { name: 'CSV', exact: true }).click()])
@@ -227,12 +249,13 @@ for (const colorScheme of ['light', 'dark']) {
       const receipt = await castVote(contest, vote('Accesible'))
       await logged(receipt)
       const { page, check, close } = await visit(browser, { viewport, colorScheme, locale: name === 'phone' ? 'es-GT' : 'en-US' })
+      if (name === 'desktop') await organise(page)
       await page.goto(`${results}/bitacora`)
       await line(page, 'Accesible').first().waitFor()
       await accessible(page, 'the log')
       await fits(page)
       await page.goto(`${results}/bitacora/${receipt}`)
-      await page.locator('[data-stage="end"]').waitFor()
+      await page.locator(name === 'desktop' ? '[data-stage="end"]' : '[data-state=counted]').waitFor()
       await accessible(page, 'a vote')
       await fits(page)
       await page.goto(`${results}/libros?contest=${contest}`)
@@ -248,6 +271,7 @@ for (const colorScheme of ['light', 'dark']) {
 
 test('the log is used with the keyboard alone', async () => {
   const { page, check, close } = await visit(browser)
+  await organise(page)
   await page.goto(`${results}/bitacora`)
   await line(page, 'Accesible').first().waitFor()
   const view = page.getByRole('region', { name: 'Votos' })
@@ -260,4 +284,47 @@ test('the log is used with the keyboard alone', async () => {
   await page.waitForURL(/\/bitacora\/.+\.\d+$/)
   check()
   await close()
+})
+
+test('annulments are shown with who decided them, and the boards before and after', async () => {
+  const board = (...bands) => ({
+    contest, as_of: '2026-11-24T12:00:00Z', standing: 'votes', tie_break: [], mean_from: 1, totals: { votes: 3, bands: 2, albums: 2 },
+    bands: bands.map(([name, votes], i) => ({ place: i + 1, name, votes, sum: votes, mean: 1, points: null, share: 0.5, albums_total: 1, albums: [] })),
+  })
+  const json = {
+    contest, votes: 2, channels: { http: 2 }, replaced: 0,
+    cases: [
+      {
+        number: 1, state: 'in_force', votes: 2, filter: { channel: 'http', band: 'Trébol', from: '2026-11-24T11:00:00Z' },
+        proposed: { by: 'Ana', at: '2026-11-24T12:00:00Z', reason: 'Votos de un programa' },
+        approved: [{ by: 'Eva', at: '2026-11-24T12:01:00Z' }, { by: 'Luis', at: '2026-11-24T12:02:00Z' }],
+      },
+      {
+        number: 4, state: 'revoked', votes: 1, filter: { channel: 'grpc' }, proposed: { by: 'Rosa', at: '2026-11-24T12:00:00Z', reason: 'Prueba' },
+        approved: [], revocation: { by: 'Ana', at: '2026-11-24T13:00:00Z', reason: 'Fue un error' }, revocation_approved: [{ by: 'Eva', at: '2026-11-24T13:00:00Z' }],
+      },
+    ],
+    rulings: [{
+      number: 3, at: '2026-11-24T12:02:00Z', kind: 'approve', case: 1, in_force: [1], votes: 2,
+      board_before: board(['Trébol', 3], ['Alux Nahual', 2]), board_after: board(['Alux Nahual', 2], ['Trébol', 1]),
+    }],
+  }
+  for (const colorScheme of ['light', 'dark']) {
+    const { page, check, close } = await visit(browser, { viewport: phone, colorScheme })
+    await page.route('**/annulments', route => route.fulfill({ json }))
+    await page.goto(`${results}/libros?contest=${contest}`)
+    const sheet = page.getByRole('region', { name: 'Anulaciones' })
+    await sheet.getByText('2 votos están anulados.').waitFor()
+    const first = sheet.locator('[data-case="1"]')
+    assert.match(await first.innerText(), /en vigor[\s\S]*Web, de Trébol, desde [\s\S]*Votos de un programa[\s\S]*Ana[\s\S]*Eva, Luis/)
+    assert.match(await sheet.locator('[data-case="4"]').innerText(), /revocado[\s\S]*Ana, Eva: Fue un error/)
+    await sheet.getByText(/2 votos anulados desde entonces/).click()
+    const row = sheet.getByRole('row').filter({ hasText: 'Alux Nahual' })
+    assert.deepEqual(await row.getByRole('cell').allInnerTexts(), ['2', '2', '1', '2'])
+    await page.getByRole('link', { name: 'Registro firmado' }).waitFor()
+    await accessible(page, 'annulments')
+    await fits(page)
+    check()
+    await close()
+  }
 })

@@ -1,7 +1,7 @@
 // The pages in a real browser, against a real house: what people do with them, and what they must never do.
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
-import { accessible, castVote, desktop, door, openBrowser, phone, results, visit } from './visit.mjs'
+import { accessible, castFor, castVote, desktop, door, openBrowser, phone, results, visit } from './visit.mjs'
 
 let browser
 before(async () => { browser = await openBrowser() })
@@ -35,12 +35,20 @@ test('a vote is cast on a phone, moves the board, and its receipt says that it c
   t.diagnostic(`from the tap to the board on the screen: ${took} ms`)
 
   const receipt = await ballot.page.locator('[data-test=receipt]').innerText()
+  const asked = []
+  ballot.page.on('request', request => asked.push(request.url()))
   await ballot.page.getByRole('img', { name: /Código QR/ }).waitFor()
   await ballot.page.locator('[data-state=counted]').waitFor()
   await ballot.page.getByRole('link', { name: 'Abrir el comprobante' }).click()
-  await ballot.page.waitForURL(`${results}/recibo/${receipt}`)
+  await ballot.page.waitForURL(url => url.pathname === `/recibo/${receipt}` && /^#[\w-]{22}$/.test(url.hash))
   await ballot.page.locator('[data-state=counted]').waitFor()
   await ballot.page.getByText('Conquista').waitFor()
+  // The browser proves it by itself, and the secret was in no address that it asked for.
+  await ballot.page.locator('[data-verdict=proven]').waitFor()
+  const secret = new URL(ballot.page.url()).hash.slice(1)
+  assert.ok(asked.length > 0 && asked.every(url => !url.includes(secret)), 'the secret was sent in an address')
+  assert.equal(await ballot.page.evaluate(() => JSON.parse(localStorage.getItem('marimba.log.rock-gt')).root.length), 64)
+  await accessible(ballot.page, 'a proven receipt')
 
   // The ballot remembers it, and a vote of the same band may follow.
   await ballot.page.goto(`${results}/vota/rock-gt`)
@@ -203,12 +211,16 @@ test('what is not there is said, in words', async () => {
 })
 
 test('what a contest withholds is not on its pages, and that it is withheld is', async () => {
-  const receipt = await castVote('hidden', { name: 'La Tona', album: 'El Ojo', year: 2000, rank: 1 })
+  const { receipt, secret } = await castFor('hidden', { name: 'La Tona', album: 'El Ojo', year: 2000, rank: 1 })
   await castVote('frozen', { name: 'La Tona', album: 'El Ojo', year: 2000, rank: 1 })
   const { page, check, close } = await visit(browser)
   await page.goto(`${results}/recibo/${receipt}`)
   await page.locator('[data-state=counted]').waitFor()
-  await page.getByText('se muestra junto con los resultados').waitFor()
+  await page.getByText('solo se muestra a quien tiene el secreto').waitFor()
+  assert.equal(await page.getByText('La Tona').count(), 0)
+  await page.goto(`${results}/recibo/${receipt}#${secret}`) // whose vote it is, sees it
+  await page.getByText('La Tona').waitFor()
+  await page.locator('[data-verdict=proven]').waitFor()
   await page.goto(`${results}/tablero/hidden`)
   await page.locator('[data-test=hidden]').waitFor()
   assert.equal(await page.locator('[data-band]').count(), 0)
@@ -231,7 +243,7 @@ test('nothing moves for those who asked for stillness', async () => {
 })
 
 test('no page has what axe-core finds, light or dark, on a phone or a desk', async (t) => {
-  const receipt = await castVote('rock-gt', { name: 'Gaby Moreno', album: 'Postales', year: 2012, rank: 1 })
+  const { receipt, secret } = await castFor('rock-gt', { name: 'Gaby Moreno', album: 'Postales', year: 2012, rank: 1 })
   const pages = {
     '/': page => page.getByRole('link', { name: /Tablero/ }).first().waitFor(),
     '/vota/rock-gt': page => page.locator('[data-test=send]').waitFor(),
@@ -239,7 +251,8 @@ test('no page has what axe-core finds, light or dark, on a phone or a desk', asy
     '/vota/default': page => page.locator('[data-test=send]').waitFor(),
     '/tablero/rock-gt': page => page.locator('.leads').first().waitFor(),
     '/recibo': page => page.getByLabel('Comprobante').waitFor(),
-    [`/recibo/${receipt}`]: page => page.locator('[data-state=counted]').waitFor(),
+    [`/recibo/${receipt}`]: page => page.getByText('solo se muestra a quien tiene el secreto').waitFor(),
+    [`/recibo/${receipt}?de=QR#${secret}`]: page => page.locator('[data-verdict=proven]').waitFor(),
   }
   for (const [name, viewport] of Object.entries({ phone, desktop })) {
     for (const colorScheme of ['light', 'dark']) {
