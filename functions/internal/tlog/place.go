@@ -64,8 +64,8 @@ func (l *Log) batch(ctx context.Context, contest string, n int64) (Batch, bool, 
 	return b, ok, err
 }
 
-// shelfSize bounds the batches that are kept, each of which may take 600 kB.
-const shelfSize = 16
+// shelfSize bounds the batches that are kept, each of which takes up to 150 kB.
+const shelfSize = 32
 
 // shelf keeps the batches that were read last. A batch never changes.
 type shelf struct {

@@ -13,12 +13,13 @@ var ErrBusy = errors.New("the public log is busy")
 
 // Bounds of what waits, of what is sealed at once, and of how long that takes: less
 // than the source's delivery timeout of 30 s, so that its error is ours to tell. A
-// vote that waits takes 40 bytes.
+// vote that waits takes 40 bytes. Larger batches are not faster, and who asks where a
+// vote is reads its batch.
 const (
 	maxWaiting       = 1024
 	maxWaitingLeaves = 1 << 18
 	maxBoxes         = 64
-	maxLeaves        = 1 << 14
+	maxLeaves        = 1 << 12
 	maxDesks         = 64 // contests of which the tail is kept
 	sealTimeout      = 20 * time.Second
 	sealAttempts     = 16 // of writers who come too late for a batch
