@@ -150,7 +150,7 @@ func TestAnnouncedAgain(t *testing.T) {
 // unsettled is counts whose settling fails.
 type unsettled struct{ counter }
 
-var errUnsettled = errors.New("Redis is away")
+var errUnsettled = errors.New("redis is away")
 
 func (unsettled) Settle(context.Context, events.Contest, counts.Entry, counts.Answer, string) error {
 	return errUnsettled

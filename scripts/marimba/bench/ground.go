@@ -23,6 +23,7 @@ import (
 const (
 	countTimeout = 15 * time.Minute
 	countEvery   = 5 * time.Millisecond
+	sealedEvery  = 100 * time.Millisecond
 )
 
 // ground is real parts, with the house or single functions on them.
@@ -264,6 +265,9 @@ func (g *ground) measure(ctx context.Context, name string, s step, round int, id
 		if counts {
 			err = g.await(ctx, before+w.warmed+a.Accepted)
 			m.Until = time.Since(began).Seconds()
+			if err == nil { // what sealing costs is of these votes, and not of the next step's
+				err = g.awaitSealed(ctx)
+			}
 		}
 	}
 	m.used = meter.stop()
@@ -295,6 +299,26 @@ func (g *ground) await(ctx context.Context, votes int64) error {
 		}
 		if !sleepUntil(ctx, time.Now().Add(countEvery)) {
 			return fmt.Errorf("wait until %d votes are counted, of which %d are: %w", votes, final, errors.Join(err, ctx.Err()))
+		}
+	}
+}
+
+// awaitSealed waits until notary has nothing left to seal, as far as it has told
+// Kafka. No vote's time counts it.
+func (g *ground) awaitSealed(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, countTimeout)
+	defer cancel()
+	group := events.GroupOf("notary")
+	for {
+		lags, err := g.admin.Lag(ctx, group)
+		if err == nil {
+			lag := lags[group]
+			if err = lag.Error(); err == nil && lag.Lag.Total() == 0 {
+				return nil
+			}
+		}
+		if !sleepUntil(ctx, time.Now().Add(sealedEvery)) {
+			return fmt.Errorf("wait until counted votes are sealed: %w", errors.Join(err, ctx.Err()))
 		}
 	}
 }
