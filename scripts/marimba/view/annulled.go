@@ -86,18 +86,26 @@ func WriteAnnulled(out io.Writer, a Annulled, zone *time.Location) {
 }
 
 func writeBeforeAfter(out io.Writer, before, after shortBoard) {
-	was := make(map[string]int)
+	was, is := make(map[string]int), make(map[string]bool)
 	for i, b := range before.Bands {
 		was[b.Name] = i
 	}
 	t := newTable(out)
 	t.AppendHeader(table.Row{"Place", "Band", "Votes", "Place before", "Votes before"})
+	for _, b := range after.Bands {
+		is[b.Name] = true
+	}
 	for _, b := range after.Bands[:min(bandsShown, len(after.Bands))] {
 		place, votes := any("–"), any("–")
 		if i, ok := was[b.Name]; ok {
 			place, votes = before.Bands[i].Place, before.Bands[i].Votes
 		}
 		t.AppendRow(table.Row{b.Place, b.Name, b.Votes, place, votes})
+	}
+	for _, b := range before.Bands[:min(bandsShown, len(before.Bands))] { // what is on it no more
+		if !is[b.Name] {
+			t.AppendRow(table.Row{"–", b.Name, "–", b.Place, b.Votes})
+		}
 	}
 	t.Render()
 }

@@ -17,7 +17,7 @@ func TestWriteAnnulled(t *testing.T) {
 		 "proposed":{"by":"Ana","reason":"bots"},"approved":[{"by":"Eva"},{"by":"Luis"}]},
 		{"number":4,"state":"revoked","votes":1,"filter":{"channel":"grpc"},"proposed":{"by":"Ana","reason":"test"},"approved":[],"revocation":{"by":"Rosa"},"revocation_approved":[{"by":"Eva"}]}],
 		"act":{"number":3,"kind":"approve","by":"Luis","effect":{
-		 "board_before":{"bands":[{"place":1,"name":"Trébol","votes":3},{"place":2,"name":"Alux","votes":2}]},
+		 "board_before":{"bands":[{"place":1,"name":"Trébol","votes":3},{"place":2,"name":"Alux","votes":2},{"place":3,"name":"Nadie","votes":1}]},
 		 "board_after":{"bands":[{"place":1,"name":"Alux","votes":2},{"place":2,"name":"Trébol","votes":1},{"place":3,"name":"Nueva","votes":0}]}}}}`), &a)
 	if err != nil {
 		t.Fatal(err)
@@ -26,7 +26,7 @@ func TestWriteAnnulled(t *testing.T) {
 	WriteAnnulled(&out, a, time.UTC)
 	for _, want := range []string{
 		"1 in force 2 by http, for Trébol, from 2026-11-24T12:00:00Z, until 2026-11-24T13:00:00Z bots Ana Eva, Luis – │",
-		"4 revoked 1 by grpc test Ana – Rosa, Eva │", "1 Alux 2 2 2 │", "2 Trébol 1 1 3 │", "3 Nueva 0 – – │", "2 votes of rock are annulled.",
+		"4 revoked 1 by grpc test Ana – Rosa, Eva │", "1 Alux 2 2 2 │", "2 Trébol 1 1 3 │", "3 Nueva 0 – – │", "– Nadie – 3 1 │", "2 votes of rock are annulled.",
 	} {
 		if !strings.Contains(squeezed(out), want) {
 			t.Errorf("without %q:\n%s", want, out.String())

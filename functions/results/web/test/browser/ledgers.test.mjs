@@ -306,7 +306,7 @@ test('annulments are shown with who decided them, and the boards before and afte
     ],
     rulings: [{
       number: 3, at: '2026-11-24T12:02:00Z', kind: 'approve', case: 1, in_force: [1], votes: 2,
-      board_before: board(['Trébol', 3], ['Alux Nahual', 2]), board_after: board(['Alux Nahual', 2], ['Trébol', 1]),
+      board_before: board(['Trébol', 3], ['Alux Nahual', 2], ['Nadie', 1]), board_after: board(['Alux Nahual', 2], ['Trébol', 1]),
     }],
   }
   for (const colorScheme of ['light', 'dark']) {
@@ -321,6 +321,8 @@ test('annulments are shown with who decided them, and the boards before and afte
     await sheet.getByText(/2 votos anulados desde entonces/).click()
     const row = sheet.getByRole('row').filter({ hasText: 'Alux Nahual' })
     assert.deepEqual(await row.getByRole('cell').allInnerTexts(), ['2', '2', '1', '2'])
+    const gone = sheet.getByRole('row').filter({ hasText: 'Nadie' })
+    assert.deepEqual(await gone.getByRole('cell').allInnerTexts(), ['3', '1', '–', '–'])
     await page.getByRole('link', { name: 'Registro firmado' }).waitFor()
     await accessible(page, 'annulments')
     await fits(page)
