@@ -76,7 +76,13 @@ func (a addresses) leave(folder string) (remove func(), err error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := os.WriteFile(addressFile(folder), text, 0o600); err != nil {
+	// Who waits for the file reads it as soon as it is there: it is there whole.
+	next := addressFile(folder) + ".next"
+	err = os.WriteFile(next, text, 0o600)
+	if err == nil {
+		err = os.Rename(next, addressFile(folder))
+	}
+	if err != nil {
 		return nil, fmt.Errorf("leave addresses: %w", err)
 	}
 	return func() { _ = os.Remove(addressFile(folder)) }, nil

@@ -16,7 +16,7 @@ const types = { json: 'application/json', csv: 'text/csv' }
 
 const own = process.env.MARIMBA_TEST_RESULTS ? null : await startHouse(join(here, 'contests'))
 if (own) Object.assign(process.env, { MARIMBA_TEST_RESULTS: own.results, MARIMBA_TEST_DOOR: own.http, MARIMBA_TEST_TOKEN: own.token })
-const { castVote, desktop, door, openBrowser, phone, results, token, visit } = await import('./visit.mjs')
+const { castFor, desktop, door, openBrowser, phone, results, token, visit } = await import('./visit.mjs')
 
 for (const name of readdirSync(votes)) {
   const answer = await fetch(`${door}/v1/contests/rock-gt/votes`, {
@@ -24,7 +24,7 @@ for (const name of readdirSync(votes)) {
   })
   if (!answer.ok) throw new Error(`${name}: ${answer.status} ${await answer.text()}`)
 }
-const receipt = await castVote('rock-gt', { name: 'Bohemia Suburbana', album: 'Sombras en el Jardín', year: 1993, rank: 1 })
+const { receipt, secret } = await castFor('rock-gt', { name: 'Bohemia Suburbana', album: 'Sombras en el Jardín', year: 1993, rank: 1 })
 
 const pages = {
   inicio: ['/', page => page.getByRole('heading', { level: 3 }).first().waitFor()],
@@ -35,7 +35,7 @@ const pages = {
     await page.evaluate(() => { document.activeElement.blur(); scrollTo(0, 0) })
   }],
   tablero: ['/tablero/rock-gt', page => page.locator('.leads').first().waitFor()],
-  recibo: [`/recibo/${receipt}`, page => page.locator('[data-state=counted]').waitFor({ timeout: 60_000 })],
+  recibo: [`/recibo/${receipt}#${secret}`, page => page.locator('[data-verdict=proven]').waitFor({ timeout: 60_000 })],
   bitacora: ['/bitacora?contest=rock-gt', page => page.getByText('Gaby Moreno').first().waitFor()],
   libros: ['/libros?contest=rock-gt', page => page.getByRole('heading', { level: 2 }).nth(1).waitFor()],
 }
