@@ -21,7 +21,7 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
-// Box is the data of the CloudEvents gt.marimba.votes.{cast,accepted,refused}.v1:
+// Box is the data of the CloudEvents gt.marimba.votes.{cast,accepted,refused,counted}.v1:
 // 1 to 500 votes of one contest that came in by one channel.
 type Box struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
