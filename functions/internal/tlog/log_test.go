@@ -314,6 +314,9 @@ func TestContestsAreApart(t *testing.T) {
 	if _, ok, err := l.Head(t.Context(), "none"); ok || err != nil {
 		t.Errorf("a contest without votes has a log: %v", err)
 	}
+	if err := w.Close(t.Context()); err != nil { // until then a desk may still be leaving
+		t.Fatal(err)
+	}
 	if len(w.desks) > maxDesks {
 		t.Errorf("%d desks are kept", len(w.desks))
 	}
