@@ -135,19 +135,58 @@ func (l *Log) Batches(ctx context.Context, contest string) iter.Seq2[Batch, erro
 	return batches(ctx, l.store, contest, 1)
 }
 
+// batches returns those from a number on. Whoever wants all of them has them in one
+// go: FerretDB goes through all of a collection for each that is asked for by name.
 func batches(ctx context.Context, s store, contest string, from int64) iter.Seq2[Batch, error] {
 	return func(yield func(Batch, error) bool) {
-		for n := from; ; n++ {
-			b, ok, err := batchOf(ctx, s, contest, n)
-			if err != nil {
-				yield(Batch{}, err)
+		next := from
+		if from == 1 {
+			if !one(ctx, s, contest, 1, yield) { // most that have no log end here
 				return
 			}
-			if !ok || !yield(b, nil) {
-				return
+			next = 2
+			for d, err := range s.scan(ctx, contest) {
+				if err != nil {
+					yield(Batch{}, err)
+					return
+				}
+				if next = upTo(ctx, s, contest, next, d, yield); next == 0 {
+					return
+				}
 			}
 		}
+		for one(ctx, s, contest, next, yield) {
+			next++
+		}
 	}
+}
+
+// upTo yields the batches from a number to one that was met, and returns the number
+// that follows; 0 to end. It asks for those that were not met.
+func upTo(ctx context.Context, s store, contest string, next int64, d batchDocument, yield func(Batch, error) bool) int64 {
+	for ; next < d.N; next++ {
+		if !one(ctx, s, contest, next, yield) {
+			return 0
+		}
+	}
+	if next > d.N { // it was asked for
+		return next
+	}
+	b, err := d.batch()
+	if !yield(b, err) || err != nil {
+		return 0
+	}
+	return next + 1
+}
+
+// one yields a batch, and says whether to go on.
+func one(ctx context.Context, s store, contest string, n int64, yield func(Batch, error) bool) bool {
+	b, ok, err := batchOf(ctx, s, contest, n)
+	if err != nil {
+		yield(Batch{}, err)
+		return false
+	}
+	return ok && yield(b, nil)
 }
 
 func batchOf(ctx context.Context, s store, contest string, n int64) (Batch, bool, error) {

@@ -2,6 +2,8 @@ package tlog
 
 import (
 	"context"
+	"iter"
+	"maps"
 	"sync"
 )
 
@@ -33,6 +35,20 @@ func (m *memory) batch(_ context.Context, contest string, n int64) (batchDocumen
 	defer m.mu.Unlock()
 	b, ok := m.leaves[batchID(contest, n)]
 	return b, ok, nil
+}
+
+// scan gives the batches in no order.
+func (m *memory) scan(_ context.Context, contest string) iter.Seq2[batchDocument, error] {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	all := maps.Clone(m.leaves)
+	return func(yield func(batchDocument, error) bool) {
+		for _, b := range all {
+			if b.Contest == contest && !yield(b, nil) {
+				return
+			}
+		}
+	}
 }
 
 func (m *memory) boxes(ctx context.Context, contest string, n int64) ([]string, bool, error) {

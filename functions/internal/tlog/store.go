@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 	"go.mongodb.org/mongo-driver/v2/mongo"
@@ -16,6 +17,9 @@ import (
 type store interface {
 	head(ctx context.Context, contest string) (headDocument, bool, error)
 	batch(ctx context.Context, contest string, n int64) (batchDocument, bool, error)
+	// scan reads all batches of a contest, in any order but mostly as they were
+	// inserted. After an error it ends.
+	scan(ctx context.Context, contest string) iter.Seq2[batchDocument, error]
 	// boxes reads only which boxes a batch holds.
 	boxes(ctx context.Context, contest string, n int64) ([]string, bool, error)
 	claimed(ctx context.Context, id string) (n int64, ok bool, err error)
@@ -71,6 +75,33 @@ func (s mongoStore) head(ctx context.Context, contest string) (h headDocument, o
 func (s mongoStore) batch(ctx context.Context, contest string, n int64) (b batchDocument, ok bool, err error) {
 	ok, err = find(ctx, s.leaves, batchID(contest, n), &b)
 	return b, ok, err
+}
+
+// scanned bounds what a scan holds in memory: a batch has some hundred kilobytes.
+const scanned = 16
+
+func (s mongoStore) scan(ctx context.Context, contest string) iter.Seq2[batchDocument, error] {
+	return func(yield func(batchDocument, error) bool) {
+		found, err := s.leaves.Find(ctx, bson.D{{Key: "contest", Value: contest}}, options.Find().SetBatchSize(scanned))
+		if err != nil {
+			yield(batchDocument{}, fmt.Errorf("read the batches of %s: %w", contest, err))
+			return
+		}
+		defer found.Close(context.WithoutCancel(ctx)) //nolint:errcheck // nothing is lost by it
+		for found.Next(ctx) {
+			var b batchDocument
+			if err := found.Decode(&b); err != nil {
+				yield(batchDocument{}, fmt.Errorf("read the batches of %s: %w", contest, err))
+				return
+			}
+			if !yield(b, nil) {
+				return
+			}
+		}
+		if err := found.Err(); err != nil {
+			yield(batchDocument{}, fmt.Errorf("read the batches of %s: %w", contest, err))
+		}
+	}
 }
 
 func (s mongoStore) boxes(ctx context.Context, contest string, n int64) ([]string, bool, error) {
