@@ -26,7 +26,7 @@ const maxWaiting = 40_000
 // for maxRest, or until it has a box that is worth its cost.
 const (
 	restPerVote = time.Millisecond
-	maxRest     = 20 * time.Millisecond
+	maxRest     = 40 * time.Millisecond
 	worthwhile  = 64 // votes
 )
 

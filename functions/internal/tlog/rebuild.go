@@ -3,6 +3,7 @@ package tlog
 import (
 	"context"
 	"fmt"
+	"iter"
 
 	"marimba/events/seal"
 )
@@ -59,14 +60,33 @@ func (c claiming) batch(ctx context.Context, contest string, n int64) (batchDocu
 	if err != nil || !ok {
 		return d, ok, err
 	}
+	err = c.hold(ctx, contest, d)
+	return d, err == nil, err
+}
+
+func (c claiming) scan(ctx context.Context, contest string) iter.Seq2[batchDocument, error] {
+	return func(yield func(batchDocument, error) bool) {
+		for d, err := range c.store.scan(ctx, contest) {
+			if err == nil {
+				err = c.hold(ctx, contest, d)
+			}
+			if !yield(d, err) || err != nil {
+				return
+			}
+		}
+	}
+}
+
+// hold holds a batch against its checkpoint, and claims its boxes.
+func (c claiming) hold(ctx context.Context, contest string, d batchDocument) error {
 	b, err := d.batch()
+	if err == nil {
+		err = b.verify()
+	}
 	if err != nil {
-		return d, false, err
+		return err
 	}
-	if err := b.verify(); err != nil {
-		return d, false, err
-	}
-	return d, true, c.restore(ctx, contest, b)
+	return c.restore(ctx, contest, b)
 }
 
 // verify holds a batch's checkpoint against its key and its root.

@@ -25,9 +25,13 @@ const (
 	sealAttempts     = 16 // of writers who come too late for a batch
 )
 
+// rest is how long a desk rests before the next batch when boxes wait already. A
+// batch costs as much as some thousand leaves do, and nobody waits for it.
+const rest = 50 * time.Millisecond
+
 // Writer seals boxes by natural batching, for each contest by itself: while one
 // batch is on its way, what arrives gathers, and leaves together when that one is
-// done. One lone box leaves at once. Several writers may be at work on one log.
+// done, and a rest longer in a rush. One lone box leaves at once. Several writers may be at work on one log.
 type Writer struct {
 	store   store
 	signer  Signer
@@ -119,7 +123,17 @@ func (w *Writer) run(d *desk) {
 		for _, one := range batch {
 			one.answer <- err
 		}
+		if w.rushed(d) {
+			time.Sleep(rest)
+		}
 	}
+}
+
+// rushed says whether boxes wait at a desk, and it is not the end.
+func (w *Writer) rushed(d *desk) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return len(d.waiting) > 0 && !w.closed
 }
 
 // next takes the next batch, in the order of arrival. If there is none, the desk
