@@ -51,11 +51,11 @@ func (s *screen) handle(ctx context.Context, e event.Event) error {
 	refused.Votes = nil
 	judge := s.judges.For(box.Contest)
 	for _, v := range box.Votes {
-		no := events.Refuse(events.ContestUnknown, "contest", "contest", box.Contest)
-		if judge != nil {
-			if no, err = judge.Judge(&v); err != nil {
-				return err // the whole box is judged again later: half of one is none
-			}
+		var no *events.Refusal
+		if judge == nil {
+			no = events.Refuse(events.ContestUnknown, "contest", "contest", box.Contest)
+		} else if no, err = judge.Judge(&v); err != nil {
+			return err // the whole box is judged again later: half of one is none
 		}
 		if no != nil {
 			v.Reason, v.Field = no.Code, no.Field
