@@ -61,8 +61,9 @@ func newTally(contests contests, counts counter, journal log, mending *mending, 
 }
 
 // handle counts the votes of a judged box, logs what became of them, settles the
-// box, and announces what was counted. Each step may be repeated from the first, by this process or another,
-// whatever was done before: the end is the same. Only then the event is done.
+// box, and announces what was counted. Each step may be repeated from the first, by
+// this process or another, whatever was done before: the end is the same. Only then
+// the event is done.
 //
 // If it turns out that the counts are not known to be what the log says, they are
 // mended, and the box is begun once more.
