@@ -53,7 +53,10 @@ func run(args []string) error {
 }
 
 // names are the commands that need more than the command proper.
-var names = []string{"up", "demo", "chaos", "bench", "audit", "recount", "replay", "close"}
+var names = append([]string{"up", "demo", "chaos", "bench"}, ofBooks...)
+
+// ofBooks are those that the binary books does the work of.
+var ofBooks = []string{"audit", "recount", "replay", "close", "reseal", "annul", "forget"}
 
 // command returns the first of the arguments that is the name of such a command.
 // Flags may stand before it, and their values are not told from names here: at
@@ -109,14 +112,14 @@ func needed(args []string) []target {
 	if slices.Contains(args, "--help") || slices.Contains(args, "-h") {
 		return []target{cli}
 	}
-	switch command(args) {
-	case "up", "demo":
+	switch name := command(args); {
+	case name == "up", name == "demo":
 		return []target{house, store}
-	case "audit", "recount", "replay", "close":
+	case name == "chaos", name == "bench":
+		house.packages = append(house.packages, "./scripts/marimba/"+name)
+		return []target{house, store}
+	case slices.Contains(ofBooks, name):
 		return []target{{".", []string{"./functions/internal/books", "./scripts/marimba/cli"}}}
-	case "chaos", "bench":
-		house.packages = append(house.packages, "./scripts/marimba/"+command(args))
-		return []target{house, store}
 	}
 	return []target{cli}
 }
