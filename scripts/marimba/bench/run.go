@@ -115,8 +115,8 @@ func (r *run) onDoors(ctx context.Context) (err error) {
 	return nil
 }
 
-// drain starts the house on what the doors have brought to Kafka, and measures until
-// all is counted.
+// drain starts the house on what the doors have brought to Kafka, if anything, and
+// measures until all is counted.
 func (r *run) drain(ctx context.Context, g *ground) error {
 	was, err := g.sizes(ctx)
 	if err != nil {
@@ -124,6 +124,9 @@ func (r *run) drain(ctx context.Context, g *ground) error {
 	}
 	if err := g.startHouse(ctx); err != nil {
 		return err
+	}
+	if g.accepted == 0 { // no step at the doors was wanted
+		return nil
 	}
 	meter := startMeter(func() crew { return g.members(nil) })
 	began := time.Now()
