@@ -246,16 +246,21 @@ func write(w http.ResponseWriter, req *http.Request, maxAge string, tag string, 
 	if tag == "" {
 		tag = digestOf(text)
 	}
+	writeTagged(w, req, maxAge, tag, "application/json; charset=utf-8", append(text, '\n'))
+	return nil
+}
+
+// writeTagged answers with a text, unless who asks has what the tag names.
+func writeTagged(w http.ResponseWriter, req *http.Request, maxAge, tag, media string, text []byte) {
 	h := w.Header()
 	h.Set("Cache-Control", maxAge)
 	h.Set("ETag", `W/"`+tag+`"`)
 	if sameTag(req, tag) {
 		w.WriteHeader(http.StatusNotModified)
-		return nil
+		return
 	}
-	h.Set("Content-Type", "application/json; charset=utf-8")
-	_, _ = w.Write(append(text, '\n')) // a reader who went away needs no answer
-	return nil
+	h.Set("Content-Type", media)
+	_, _ = w.Write(text) // a reader who went away needs no answer
 }
 
 // Values of Cache-Control. What is polled is shared for a second; what opens

@@ -49,16 +49,7 @@ func (r *results) showLogKey(w http.ResponseWriter, req *http.Request) error {
 }
 
 func writeText(w http.ResponseWriter, req *http.Request, maxAge, text string) error {
-	tag := digestOf([]byte(text))
-	h := w.Header()
-	h.Set("Cache-Control", maxAge)
-	h.Set("ETag", `W/"`+tag+`"`)
-	if sameTag(req, tag) {
-		w.WriteHeader(http.StatusNotModified)
-		return nil
-	}
-	h.Set("Content-Type", "text/plain; charset=utf-8")
-	_, _ = w.Write([]byte(text)) // a reader who went away needs no answer
+	writeTagged(w, req, maxAge, digestOf([]byte(text)), "text/plain; charset=utf-8", []byte(text))
 	return nil
 }
 
