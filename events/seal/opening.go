@@ -23,6 +23,14 @@ func OpeningOf(contest string, channel events.Channel, v *events.Vote) Opening {
 	return Opening{Contest: contest, Channel: channel, Name: v.Name, Album: v.Album, Year: v.Year, Rank: v.Rank}
 }
 
+// Commit returns the secret of a vote that was cast under a receipt, and the
+// commitment to it: the entry that its leaf has if it counts. Door, notary and
+// results come to the same, as long as they have the same RECEIPT_SECRET and vote.
+func (s *Secrets) Commit(contest string, channel events.Channel, receipt string, v *events.Vote) (Secret, Hash) {
+	secret := s.Of(contest, receipt)
+	return secret, OpeningOf(contest, channel, v).Commit(secret.Salt())
+}
+
 const voteLabel = "marimba.vote/v1\n"
 
 // Text returns the bytes that are committed to: a line for each field. No field

@@ -148,8 +148,7 @@ func ballot(in *marimbav1.Vote) events.Ballot {
 // receipt is the answer for a vote that was cast, with what its voter needs to show
 // that it is in the public log.
 func (s *votes) receipt(contest string, r publish.Receipt, v *events.Vote) *marimbav1.Receipt {
-	secret := s.secrets.Of(contest, r.Receipt)
-	commitment := seal.OpeningOf(contest, events.ByGRPC, v).Commit(secret.Salt())
+	secret, commitment := s.secrets.Commit(contest, events.ByGRPC, r.Receipt, v)
 	return &marimbav1.Receipt{
 		Id: r.ID, Status: "accepted", Contest: contest, Receipt: r.Receipt,
 		ReceivedAt: timestamppb.New(r.At), Secret: secret[:], Commitment: commitment[:],

@@ -24,8 +24,7 @@ func (o *outcome) keepsakeOf(secrets *seal.Secrets) keepsake {
 	if o.vote == nil {
 		return o.far
 	}
-	secret := secrets.Of(o.contest, o.Receipt.Receipt)
-	commitment := seal.OpeningOf(o.contest, o.channel, o.vote).Commit(secret.Salt())
+	secret, commitment := secrets.Commit(o.contest, o.channel, o.Receipt.Receipt, o.vote)
 	return keepsake{secret.String(), commitment.String()}
 }
 

@@ -74,10 +74,10 @@ func (r *results) prove(ctx context.Context, from journal.Row) (*proof, error) {
 	if err != nil || !known || place.Leaf >= head.Size {
 		return nil, err // the batch is in the log, the head is not there yet
 	}
-	salt := r.secrets.Of(from.Contest, from.Receipt).Salt()
+	secret, commitment := r.secrets.Commit(from.Contest, from.Channel, from.Receipt, &from.Vote)
 	p := &proof{
-		Index: place.Leaf, Size: head.Size, Commitment: seal.OpeningOf(from.Contest, from.Channel, &from.Vote).Commit(salt),
-		Salt: salt.String(), Checkpoint: head.Checkpoint, Key: head.Key,
+		Index: place.Leaf, Size: head.Size, Commitment: commitment,
+		Salt: secret.Salt().String(), Checkpoint: head.Checkpoint, Key: head.Key,
 	}
 	if p.Commitment != place.Entry {
 		return nil, fmt.Errorf("leaf %d of %s is not the vote that the log of votes has: RECEIPT_SECRET is another, or one of them was changed", place.Leaf, from.Contest)

@@ -74,8 +74,8 @@ func (l *Log) Compare(
 
 // Commit returns the commitment to a vote of a box: the entry of its leaf.
 func Commit(secrets *seal.Secrets, b events.Box, v *events.Vote) seal.Hash {
-	secret := secrets.Of(b.Contest, events.Receipt(b.ID, v.Index))
-	return seal.OpeningOf(b.Contest, b.Channel, v).Commit(secret.Salt())
+	_, commitment := secrets.Commit(b.Contest, b.Channel, events.Receipt(b.ID, v.Index), v)
+	return commitment
 }
 
 // leaves are the entries of a log, to be found by what they are.
