@@ -40,6 +40,7 @@ func (r *results) showBalance(w http.ResponseWriter, req *http.Request) error {
 	if err != nil {
 		return err
 	}
+	r.lost.look(req.Context(), c)
 	figures, err := r.counts.Figures(req.Context(), c)
 	if err != nil {
 		return err

@@ -60,6 +60,7 @@ type boards struct {
 	finals   *finals
 	annulled *annulments
 	log      searched
+	lost     *lost
 	now      func() time.Time
 
 	freezing chan struct{} // held while ice is looked at
@@ -79,9 +80,9 @@ type keptBoard struct {
 	read     time.Time // zero: never
 }
 
-func newBoards(contests contests, tallies tallies, finals *finals, annulled *annulments, log searched, now func() time.Time) *boards {
+func newBoards(contests contests, tallies tallies, finals *finals, annulled *annulments, log searched, lost *lost, now func() time.Time) *boards {
 	return &boards{
-		contests: contests, tallies: tallies, finals: finals, annulled: annulled, log: log, now: now, kept: make(map[string]*keptBoard),
+		contests: contests, tallies: tallies, finals: finals, annulled: annulled, log: log, lost: lost, now: now, kept: make(map[string]*keptBoard),
 		freezing: make(chan struct{}, 1), ice: make(map[string]frozenBoard),
 	}
 }
@@ -109,6 +110,7 @@ func (b *boards) of(ctx context.Context, contest string) (boardSheet, string, er
 	if phase == events.Final {
 		return b.final(ctx, c, kept, book)
 	}
+	b.lost.look(ctx, c)
 	now := b.now()
 	version, err := b.tallies.Version(ctx, c)
 	if err != nil {

@@ -158,7 +158,7 @@ func TestStreamTellsThePhase(t *testing.T) {
 func TestContestsMayChange(t *testing.T) {
 	h := newHouse(t.Context())
 	changing := append(roll(nil), twoContests...)
-	h.results = newResults(t.Context(), &changing, h.redis, h.mongo, h.kafka, &logTwin{}, keys{token, receiptSecret})
+	h.results = newResults(t.Context(), &changing, h.redis, h.mongo, h.kafka, &logTwin{}, &h.mended, keys{token, receiptSecret})
 	h.now = func() time.Time { return noon }
 	h.redis.vote("Trébol", 1)
 	h.get(t, "/v1/contests/rock/board")

@@ -38,6 +38,7 @@ type results struct {
 	journal    logged
 	finals     *finals
 	boards     *boards
+	lost       *lost
 	feeds      *feeds // of boards
 	tails      *feeds // of the newest votes
 	flights    *flights
@@ -66,6 +67,7 @@ type counted interface {
 	history
 	newest
 	located
+	living
 }
 
 // logged is what MongoDB knows.
@@ -74,6 +76,7 @@ type logged interface {
 	buried
 	stated
 	opened
+	lived
 	annul.Kept
 }
 
@@ -91,7 +94,7 @@ type keys struct {
 }
 
 // newResults returns a function's answers. Live streams end when ctx does.
-func newResults(ctx context.Context, contests contests, counts counted, journal logged, kafka streamed, log sealed, keys keys) *results {
+func newResults(ctx context.Context, contests contests, counts counted, journal logged, kafka streamed, log sealed, mending mending, keys keys) *results {
 	r := &results{
 		contests: contests, counts: counts, journal: journal, letters: kafka,
 		access:   newAccess(keys.token),
@@ -108,7 +111,8 @@ func newResults(ctx context.Context, contests contests, counts counted, journal 
 	r.finals = newFinals(journal, r.clock)
 	r.annulments = newAnnulments(journal, r.clock)
 	r.undoing, r.undone = make(chan struct{}, 1), make(map[string]undone)
-	r.boards = newBoards(contests, counts, r.finals, r.annulments, journal, r.clock)
+	r.lost = newLost(counts, journal, mending, r.clock)
+	r.boards = newBoards(contests, counts, r.finals, r.annulments, journal, r.lost, r.clock)
 	r.feeds = newFeeds(ctx, "board", frameEvery, r.boards.frame)
 	r.tails = newFeeds(ctx, "tail of the log", tailEvery, r.tail)
 	r.flights = newFlights(kafka, r.clock)

@@ -1,7 +1,7 @@
 // Command results shows what became of the votes: the board, live and at rest,
 // its history, the log, receipts and the balance of the books. It reads Redis,
 // MongoDB and Kafka's offsets, and changes nothing, unless an organiser has it send
-// dead letters again.
+// dead letters again, or Redis lost counts that somebody looks at: these it rebuilds.
 package main
 
 import (
@@ -10,6 +10,7 @@ import (
 	"marimba/functions/internal/counts"
 	"marimba/functions/internal/journal"
 	"marimba/functions/internal/kafka"
+	"marimba/functions/internal/mend"
 	"marimba/functions/internal/serve"
 	"marimba/functions/internal/telemetry"
 	"marimba/functions/internal/tlog"
@@ -43,7 +44,8 @@ func run(ctx context.Context, environ []string) error {
 	if err != nil {
 		return err
 	}
-	r := newResults(ctx, contests, store, log, topics, publicLog{public}, keys{cfg.Token, cfg.Receipts.Secret})
+	keeper := mend.NewKeeper(ctx, mend.New(store, log))
+	r := newResults(ctx, contests, store, log, topics, publicLog{public}, keeper, keys{cfg.Token, cfg.Receipts.Secret})
 	r.door = cfg.Door.String()
-	return serve.HTTP(ctx, cfg.Server, r.routes(), topics.Close, public.Close, log.Close, store.Close)
+	return serve.HTTP(ctx, cfg.Server, r.routes(), keeper.Close, topics.Close, public.Close, log.Close, store.Close)
 }

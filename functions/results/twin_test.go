@@ -33,8 +33,18 @@ type redisTwin struct {
 	newest  []counts.Recent
 	known   map[string]events.State // by id and voter's key
 	away    error
+	dead    bool          // the counts have no life
 	tallied int           // how often the tally was read
 	asked   chan struct{} // if set, gets an entry each time that the version is read
+}
+
+func (r *redisTwin) Life(context.Context, events.Contest) (int64, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.dead {
+		return 0, &counts.LifeError{Why: "lost"}
+	}
+	return 1, r.away
 }
 
 func (r *redisTwin) Version(context.Context, events.Contest) (int64, error) {
@@ -127,7 +137,8 @@ type mongoTwin struct {
 	dead    []journal.DeadLetter
 	deads   int               // how often dead votes were counted
 	stated  map[string]string // statements by contest
-	finals  int               // how often it was asked which contests are final
+	lives   int64
+	finals  int // how often it was asked which contests are final
 	away    error
 	mu      sync.Mutex
 	asked   journal.Filter
@@ -135,6 +146,8 @@ type mongoTwin struct {
 	entered chan struct{} // if set, a page says that it was asked for
 	hold    chan struct{} // if set, a page waits for it
 }
+
+func (m *mongoTwin) Latest(context.Context, string) (int64, error) { return m.lives, m.away }
 
 func (m *mongoTwin) ask(f journal.Filter) {
 	m.mu.Lock()
@@ -426,11 +439,13 @@ type house struct {
 	mongo *mongoTwin
 	kafka *kafkaTwin
 	log   *logTwin
+
+	mended mendingTwin
 }
 
 func newHouse(ctx context.Context) *house {
 	h := &house{redis: &redisTwin{known: make(map[string]events.State)}, mongo: &mongoTwin{}, kafka: &kafkaTwin{}, log: &logTwin{}}
-	h.results = newResults(ctx, twoContests, h.redis, h.mongo, h.kafka, h.log, keys{token, receiptSecret})
+	h.results = newResults(ctx, twoContests, h.redis, h.mongo, h.kafka, h.log, &h.mended, keys{token, receiptSecret})
 	h.now = func() time.Time { return noon }
 	return h
 }

@@ -32,7 +32,7 @@ func TestResultsOfRealCounts(t *testing.T) {
 	}
 	contest, _ := contests.Contest("rock-gt")
 	journal := &mongoTwin{}
-	h := &house{mongo: journal, results: newResults(t.Context(), filed{contests, config.Contests{}}, store, journal, new(kafkaTwin), new(logTwin), keys{token, receiptSecret})}
+	h := &house{mongo: journal, results: newResults(t.Context(), filed{contests, config.Contests{}}, store, journal, new(kafkaTwin), new(logTwin), new(mendingTwin), keys{token, receiptSecret})}
 
 	now := time.Now().UTC().Truncate(time.Millisecond)
 	accepted := events.Box{ID: idOf(now), Contest: contest.ID, Channel: events.ByGRPC}

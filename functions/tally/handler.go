@@ -13,6 +13,7 @@ import (
 	"marimba/events"
 	"marimba/functions/internal/counts"
 	"marimba/functions/internal/journal"
+	"marimba/functions/internal/mend"
 	"marimba/functions/internal/stage"
 	"marimba/functions/internal/telemetry"
 )
@@ -49,14 +50,14 @@ type tally struct {
 	contests contests
 	counts   counter
 	journal  log
-	mending  *mending
+	mending  *mend.Keeper
 	send     sender
 	charts   charts
 	room     chan struct{} // one for each box at work
 	now      func() time.Time
 }
 
-func newTally(contests contests, counts counter, journal log, mending *mending, send sender, charts charts) tally {
+func newTally(contests contests, counts counter, journal log, mending *mend.Keeper, send sender, charts charts) tally {
 	return tally{contests, counts, journal, mending, send, charts, make(chan struct{}, maxAtWork), time.Now}
 }
 
@@ -70,7 +71,7 @@ func newTally(contests contests, counts counter, journal log, mending *mending, 
 func (t tally) handle(ctx context.Context, e event.Event) error {
 	contest, err := t.bring(ctx, e)
 	if errors.Is(err, counts.ErrLife) {
-		if err := t.mending.wait(ctx, contest); err != nil {
+		if err := t.mending.Wait(ctx, contest); err != nil {
 			return stage.Wait(err)
 		}
 		_, err = t.bring(ctx, e)

@@ -1,9 +1,11 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"maps"
 	"reflect"
 	"strings"
@@ -130,7 +132,7 @@ func newFixture(t *testing.T) fixture {
 	t.Cleanup(func() { _ = client.Close() })
 	store := counts.New(client)
 	log := journaltest.New()
-	mending := newMending(t.Context(), mend.New(store, log))
+	mending := mend.NewKeeper(t.Context(), mend.New(store, log))
 	if err := countstest.Begin(t.Context(), store, contest); err != nil {
 		t.Fatal(err)
 	}
@@ -356,5 +358,35 @@ func TestPoison(t *testing.T) {
 				t.Errorf("got %v", err)
 			}
 		})
+	}
+}
+
+// The first vote of a contest is counted at once. While a contest is held its
+// boxes are to come again, and nothing is said about it.
+func TestFirstVoteAndHold(t *testing.T) {
+	var lines bytes.Buffer
+	before := slog.Default()
+	slog.SetDefault(slog.New(slog.NewTextHandler(&lines, nil)))
+	t.Cleanup(func() { slog.SetDefault(before) })
+	server := miniredis.RunT(t)
+	client := redis.NewClient(&redis.Options{Addr: server.Addr(), Protocol: 2})
+	t.Cleanup(func() { _ = client.Close() })
+	store, log := counts.New(client), journaltest.New()
+	tally := newTally(roll{contest.ID: contest}, store, log, mend.NewKeeper(t.Context(), mend.New(store, log)), newCrier(), uncharted{})
+	for _, e := range judged("first") {
+		if err := tally.handle(t.Context(), e); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := store.Hold(t.Context(), contest, time.Minute); err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range judged("second") {
+		if err := tally.handle(t.Context(), e); !errors.Is(err, counts.ErrHeld) {
+			t.Errorf("held: %v", err)
+		}
+	}
+	if lines.Len() > 0 {
+		t.Errorf("logged are\n%s", &lines)
 	}
 }

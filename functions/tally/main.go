@@ -46,10 +46,10 @@ func run(ctx context.Context, environ []string) error {
 		return err
 	}
 	go prepare(ctx, log)
-	mending := newMending(ctx, mend.New(store, log))
+	mending := mend.NewKeeper(ctx, mend.New(store, log))
 	drawing := newDrawing(ctx, store, pace)
 	tally := newTally(contests, store, log, mending, producer, drawing)
-	return serve.HTTP(ctx, cfg.Server, stage.New(tally.handle), mending.close, drawing.close, producer.Close, log.Close, store.Close)
+	return serve.HTTP(ctx, cfg.Server, stage.New(tally.handle), mending.Close, drawing.close, producer.Close, log.Close, store.Close)
 }
 
 // prepare makes the log's indexes. Votes are counted without them, so failing

@@ -216,7 +216,7 @@ func loseRedis(t *testing.T, c events.Contest, seed uint64) {
 		}
 		t.Cleanup(func() { _ = store.Close(context.Background()) })
 		f := frail{store, log, crier, luck}
-		tallies = append(tallies, newTally(roll{c.ID: c}, f, f, newMending(ctx, mend.New(store, log)), f, uncharted{}))
+		tallies = append(tallies, newTally(roll{c.ID: c}, f, f, mend.NewKeeper(ctx, mend.New(store, log)), f, uncharted{}))
 		stores = append(stores, store)
 	}
 	var delivering, breaking sync.WaitGroup
@@ -271,7 +271,7 @@ func loseRedis(t *testing.T, c events.Contest, seed uint64) {
 	t.Log(did)
 
 	// One more box is all that it takes to notice what Redis lost last.
-	well := newTally(roll{c.ID: c}, stores[0], log, newMending(ctx, mend.New(stores[0], log)), crier, uncharted{})
+	well := newTally(roll{c.ID: c}, stores[0], log, mend.NewKeeper(ctx, mend.New(stores[0], log)), crier, uncharted{})
 	last := events.Vote{ID: "last", Name: "Band 0", Year: 2000, At: received}
 	votes[" last"] = last
 	all = append(all, events.Box{ID: "last", Contest: c.ID, Channel: events.ByGRPC, Votes: []events.Vote{last}}.Event(events.TypeAccepted, "screen"))

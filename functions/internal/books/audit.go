@@ -107,6 +107,7 @@ type shownCounts interface {
 	Tally(ctx context.Context, c events.Contest) (counts.Histogram, error)
 	Figures(ctx context.Context, c events.Contest) (counts.Figures, error)
 	Pending(ctx context.Context, c events.Contest) (map[events.State]int64, error)
+	Life(ctx context.Context, c events.Contest) (int64, error)
 }
 
 // audit holds all that is kept of votes against all else: what was cast, what
@@ -155,6 +156,7 @@ type account struct {
 	log, redis side
 	annulled   map[events.Channel]int64 // of the log's counted votes
 	pending    map[events.State]int64   // in Redis
+	lost       string                   // why what Redis has cannot be trusted; empty: it can
 	cast       *counts.Recount
 	moving     moving
 	sealed     auditedLog
@@ -288,7 +290,12 @@ func (a *audit) readCounts(ctx context.Context) error {
 			continue
 		}
 		of := a.account(id)
-		var err error
+		_, err := patiently(ctx, a.living, of.contest)
+		if lost := new(counts.LifeError); errors.As(err, &lost) {
+			of.lost = lost.Why
+		} else if err != nil {
+			return err
+		}
 		if of.pending, err = patiently(ctx, a.counts.Pending, of.contest); err != nil {
 			return err
 		}
@@ -300,6 +307,16 @@ func (a *audit) readCounts(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// living returns the life of a contest's counts. That they have none is worth asking for
+// once only.
+func (a *audit) living(ctx context.Context, c events.Contest) (int64, error) {
+	life, err := a.counts.Life(ctx, c)
+	if errors.Is(err, counts.ErrLife) {
+		err = backoff.Permanent(err)
+	}
+	return life, err
 }
 
 // askRedis bounds how often Redis is asked the same: at the height of a contest

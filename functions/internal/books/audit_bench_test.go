@@ -85,6 +85,8 @@ func (made) Ruling(context.Context, string, int) (journal.Ruling, bool, error) {
 
 func (made) Latest(context.Context, string) (int64, error) { return 0, nil }
 
+func (made) Life(context.Context, events.Contest) (int64, error) { return 1, nil }
+
 // Tally is what a recount gives, so that the books balance.
 func (m made) Tally(context.Context, events.Contest) (counts.Histogram, error) {
 	return m.recount().Tally(), nil

@@ -133,7 +133,12 @@ func (of *account) compareBoards() board {
 
 // checkBoards tells whether boards and figures agree.
 func (a *audit) checkBoards(of *account, b *board) {
-	id := of.contest.ID
+	id, before := of.contest.ID, len(a.faults)
+	defer func() {
+		if of.lost != "" && len(a.faults) > before {
+			a.faults.tell(countsLost, id, 0, "%s", of.lost)
+		}
+	}()
 	switch differ := cmp.Or(of.log.tally.Differ(of.cast.Tally()), of.log.tally.Differ(of.redis.tally)); {
 	case !b.Agree:
 		for _, row := range b.Bands {

@@ -31,6 +31,7 @@ const (
 	limitExceeded   check = "limit_exceeded"
 	overLimitEarly  check = "over_limit_early"
 	inFlight        check = "in_flight"
+	countsLost      check = "counts_lost"
 	pendingLeft     check = "pending"
 	unbalanced      check = "unbalanced"
 	boardsDiffer    check = "boards_differ"
@@ -63,6 +64,7 @@ var checks = []struct {
 	{limitExceeded, "more votes of a voter are counted than the contest's limit lets"},
 	{overLimitEarly, "votes are over the limit of a voter who has not used it up"},
 	{inFlight, "votes are in no final state"},
+	{countsLost, "Redis has lost counts: they are rebuilt with the next vote, when somebody looks at the board, or by `recount`"},
 	{pendingLeft, "Redis has decided on votes that it does not know to be in the log: if they are dead, replay them"},
 	{boardsDiffer, "the boards of Redis, the log and votes.cast are not the same"},
 	{figuresDiffer, "the figures in Redis are not those of the log"},

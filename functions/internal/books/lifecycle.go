@@ -15,8 +15,10 @@ import (
 
 	"marimba/config"
 	"marimba/events"
+	"marimba/functions/internal/counts"
 	"marimba/functions/internal/journal"
 	"marimba/functions/internal/kafka"
+	"marimba/functions/internal/mend"
 	"marimba/functions/internal/tlog"
 )
 
@@ -83,7 +85,7 @@ func runClose(ctx context.Context, args, environ []string) (any, error) {
 	}
 	defer public.Close(context.WithoutCancel(ctx)) //nolint:errcheck // it was only read
 	c := closing{
-		contests: contests, topics: topics, cast: castTopic{options}, journal: s.journal, counts: s.counts, public: sealedVotes{public},
+		contests: contests, topics: topics, cast: castTopic{options}, journal: s.journal, counts: s.counts, mender: mend.New(s.counts, s.journal), public: sealedVotes{public},
 		contest: flags.Arg(0), wait: *wait, leaveDead: *leaveDead, landing: landing(cfg.DeliveryTimeout),
 		tell: tellProgress, now: time.Now, sleep: sleepFor,
 	}
@@ -141,6 +143,7 @@ type closing struct {
 	cast    castVotes
 	journal closedLog
 	counts  countedNow
+	mender  mender
 	public  publicLog
 
 	contest   string
@@ -213,6 +216,9 @@ func (c *closing) finish(ctx context.Context, contest events.Contest) (closed, e
 	if err := r.balance(); err != nil {
 		return closed{}, fmt.Errorf("the books of %s do not balance, so it is not final: %w", contest.ID, err)
 	}
+	if err := c.mended(ctx, contest); err != nil {
+		return closed{}, err
+	}
 	if err := r.agree(ctx, contest, c.counts); err != nil {
 		return closed{}, fmt.Errorf("%s is not final: %w", contest.ID, err)
 	}
@@ -224,6 +230,25 @@ func (c *closing) finish(ctx context.Context, contest events.Contest) (closed, e
 		return closed{}, err
 	}
 	return c.declare(ctx, contest, offsets, r, log)
+}
+
+// mender rebuilds counts that are lost.
+type mender interface {
+	Mend(ctx context.Context, c events.Contest) (r mend.Result, ok bool, err error)
+}
+
+// mended has the counts rebuilt if Redis lost them: after the last vote there is none
+// with which tally would see it.
+func (c *closing) mended(ctx context.Context, contest events.Contest) error {
+	for {
+		_, _, err := c.mender.Mend(ctx, contest)
+		if !errors.Is(err, counts.ErrLocked) {
+			return err
+		}
+		if err := c.pauseAfter(ctx, "mending", err); err != nil {
+			return err
+		}
+	}
 }
 
 // sealed returns the newest checkpoint of the contest's public log, which must be of

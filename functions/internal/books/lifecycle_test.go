@@ -27,6 +27,7 @@ import (
 	"marimba/functions/internal/counts"
 	"marimba/functions/internal/journal"
 	"marimba/functions/internal/kafka"
+	"marimba/functions/internal/mend"
 )
 
 // closes is when the contest of these tests closes.
@@ -59,7 +60,10 @@ type stage struct {
 	script map[time.Duration]func() // by the time after the closing
 	said   []progress
 
-	missing int // leaves of counted votes
+	missing int  // leaves of counted votes
+	lost    bool // Redis has lost its counts
+	mended  int  // how often they were asked for
+	locked  int  // of these, how often another was at it
 }
 
 func newStage(t *testing.T) *stage {
@@ -91,7 +95,7 @@ func (s *stage) closing() *closing {
 	}
 	s.t.Cleanup(func() { _ = topics.Close(context.Background()) })
 	return &closing{
-		contests: s.contests, topics: topics, cast: castTopic{[]kgo.Opt{kgo.SeedBrokers(s.broker)}}, journal: s.log, counts: s.redis, public: s,
+		contests: s.contests, topics: topics, cast: castTopic{[]kgo.Opt{kgo.SeedBrokers(s.broker)}}, journal: s.log, counts: s.redis, mender: s, public: s,
 		contest: finale.ID, wait: true, landing: landing(10 * time.Second),
 		tell: func(p progress) { s.mu.Lock(); defer s.mu.Unlock(); s.said = append(s.said, p) },
 		now:  func() time.Time { s.mu.Lock(); defer s.mu.Unlock(); return s.at },
@@ -111,6 +115,23 @@ func (s *stage) closing() *closing {
 			return ctx.Err()
 		},
 	}
+}
+
+// Mend rebuilds the counts from the log, unless another is at it.
+func (s *stage) Mend(ctx context.Context, c events.Contest) (mend.Result, bool, error) {
+	if s.mended++; s.mended <= s.locked {
+		return mend.Result{}, false, counts.ErrLocked
+	}
+	if !s.lost {
+		return mend.Result{}, false, nil
+	}
+	s.lost = false
+	for e := range s.log.Entries(ctx, c.ID) {
+		if err := s.redis.Add(counts.Entry{ID: e.ID, Box: e.Box}, e.States); err != nil {
+			return mend.Result{}, false, err
+		}
+	}
+	return mend.Result{}, true, nil
 }
 
 // Checkpoint is that of a notary who has sealed what the log calls counted, but for
@@ -447,6 +468,12 @@ func TestCloseRefuses(t *testing.T) {
 		"a box was cast twice, as a replay does": {do: func(s *stage) { s.put(events.VotesCast, 1, castOf(good)) }},
 		"a record is no box": {do: func(s *stage) {
 			s.put(events.VotesCast, 1, good.Event(events.TypeAccepted, "screen"))
+		}},
+		"Redis lost its counts": {do: func(s *stage) {
+			*s.redis.Recount, s.lost = *counts.NewRecount(finale), true
+		}},
+		"Redis lost its counts, and another rebuilds them": {do: func(s *stage) {
+			*s.redis.Recount, s.lost, s.locked = *counts.NewRecount(finale), true, 2
 		}},
 		"the counts are not the log's": {do: func(s *stage) { s.log.entries[0].Box.Votes[0].Name = "Alux Nahual" }, want: "log and counts differ"},
 		"the figures are not the log's": {do: func(s *stage) {

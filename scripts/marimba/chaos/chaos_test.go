@@ -5,6 +5,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"net"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -95,12 +96,32 @@ func TestProxyWithoutStore(t *testing.T) {
 	}
 }
 
+// A pattern leaves the troubles that it matches, and none is an error.
+func TestOnlySome(t *testing.T) {
+	order, err := draw(rand.New(rand.NewPCG(1, 1)), 5, regexp.MustCompile("^redis: back"))
+	if err != nil || len(order) != 5 {
+		t.Fatalf("%d troubles, error %v", len(order), err)
+	}
+	for _, trouble := range order {
+		if !strings.HasPrefix(trouble.name, "redis: back") {
+			t.Errorf("%s was drawn", trouble.name)
+		}
+	}
+	if _, err := draw(rand.New(rand.NewPCG(1, 1)), 5, regexp.MustCompile("earthquake")); err == nil {
+		t.Error("nothing to do, and no error")
+	}
+}
+
 // A seed draws the same troubles in the same order, all kinds before any comes
 // again, and casts the same votes.
 func TestSeedRepeats(t *testing.T) {
 	drawn := func(seed uint64) (string, *load) {
 		var names []string
-		for _, trouble := range draw(rand.New(rand.NewPCG(seed, seed)), 2*len(troubles)) {
+		order, err := draw(rand.New(rand.NewPCG(seed, seed)), 2*len(troubles), regexp.MustCompile(""))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, trouble := range order {
 			names = append(names, trouble.name)
 		}
 		first := map[string]bool{}

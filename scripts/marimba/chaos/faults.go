@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"syscall"
@@ -47,15 +48,19 @@ var troubles = []trouble{
 	{"every event of the last moments delivered again", redeliver},
 }
 
-// draw puts the troubles of all rounds in order.
-func draw(dice *rand.Rand, rounds int) []trouble {
+// draw puts the troubles of all rounds in order, of those that a pattern matches.
+func draw(dice *rand.Rand, rounds int, only *regexp.Regexp) ([]trouble, error) {
+	among := slices.DeleteFunc(slices.Clone(troubles), func(t trouble) bool { return !only.MatchString(t.name) })
+	if len(among) == 0 {
+		return nil, fmt.Errorf("--only: no trouble's name matches %q", only)
+	}
 	var order []trouble
 	for len(order) < rounds {
-		for _, i := range dice.Perm(len(troubles)) {
-			order = append(order, troubles[i])
+		for _, i := range dice.Perm(len(among)) {
+			order = append(order, among[i])
 		}
 	}
-	return order[:rounds]
+	return order[:rounds], nil
 }
 
 func killOne(ctx context.Context, w *world) (string, error) { return killFunctions(ctx, w, 1) }

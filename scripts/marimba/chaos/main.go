@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"regexp"
 	"syscall"
 	"time"
 
@@ -35,6 +36,7 @@ type suite struct {
 	rate   int
 	length time.Duration
 	seed   uint64
+	only   string
 	report string
 	json   bool
 	keep   bool
@@ -57,6 +59,7 @@ func root() *cobra.Command {
 	f.IntVar(&s.rate, "rate", 2000, "votes a second")
 	f.DurationVar(&s.length, "length", 6*time.Second, "how long votes are cast in a round")
 	f.Uint64Var(&s.seed, "seed", 0, "the seed (default: another each time)")
+	f.StringVar(&s.only, "only", "", "a pattern of the troubles to make (default: all)")
 	f.StringVar(&s.report, "report", "", "a file for the report, in Markdown")
 	f.BoolVar(&s.json, "json", false, "write the result as JSON")
 	f.BoolVar(&s.keep, "keep", false, "keep the folder of data and logs")
@@ -70,6 +73,15 @@ func (s *suite) run(ctx context.Context) error {
 	if s.seed == 0 {
 		s.seed = rand.Uint64N(1_000_000) + 1
 	}
+	only, err := regexp.Compile(s.only)
+	if err != nil {
+		return fmt.Errorf("--only: %w", err)
+	}
+	dice := rand.New(rand.NewPCG(s.seed, s.seed))
+	order, err := draw(dice, s.rounds, only)
+	if err != nil {
+		return err
+	}
 	self, err := os.Executable()
 	if err != nil {
 		return err
@@ -78,13 +90,12 @@ func (s *suite) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	dice := rand.New(rand.NewPCG(s.seed, s.seed))
 	w, err := open(ctx, filepath.Dir(self), folder, dice)
 	if err != nil {
 		return err
 	}
 	fmt.Fprintf(os.Stderr, "seed %d; data and logs are in %s\n", s.seed, folder)
-	result, err := s.all(ctx, w)
+	result, err := s.all(ctx, w, order)
 	err = errors.Join(err, w.close())
 	if err == nil && !s.keep {
 		err = os.RemoveAll(folder)

@@ -45,11 +45,11 @@ const castTimeout = 3 * time.Minute
 
 // all runs the rounds. It ends with the first after which the books do not
 // balance: what comes after it would tell nothing.
-func (s *suite) all(ctx context.Context, w *world) (result, error) {
+func (s *suite) all(ctx context.Context, w *world, order []trouble) (result, error) {
 	began := time.Now()
 	out := result{Seed: s.seed, Rate: s.rate, Balanced: true}
 	votes := &load{dice: rand.New(rand.NewPCG(s.seed, 1)), seed: s.seed, rate: s.rate}
-	for i, t := range draw(w.dice, s.rounds) {
+	for i, t := range order {
 		r, err := s.round(ctx, w, votes, i+1, t)
 		out.Rounds = append(out.Rounds, r)
 		out.Answered, out.Lost, out.Double = votes.answered, r.Lost, r.Double
@@ -61,7 +61,7 @@ func (s *suite) all(ctx context.Context, w *world) (result, error) {
 			out.Balanced = false
 			return out, err
 		}
-		fmt.Fprintf(os.Stderr, "%3d of %d  %-52s %-28s balanced after %4.1f s\n", r.N, s.rounds, r.Trouble, r.Did, r.Seconds)
+		fmt.Fprintf(os.Stderr, "%3d of %d  %-52s %-28s balanced after %4.1f s\n", r.N, len(order), r.Trouble, r.Did, r.Seconds)
 	}
 	return out, nil
 }

@@ -5,7 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"net/http"
 	"path/filepath"
+	"sync"
+	"time"
 
 	"marimba/knative/local/real"
 	"marimba/scripts/marimba/house"
@@ -47,9 +50,36 @@ func (w *world) open(ctx context.Context, bin string) error {
 func (w *world) appendOnly() string { return filepath.Join(w.folder, "redis", "appendonlydir") }
 
 // settle audits, once nothing is on its way, past the proxies, whose moods are
-// not the audit's concern.
+// not the audit's concern. Meanwhile somebody looks at the boards: counts that
+// Redis lost when no vote was to come any more are rebuilt for whoever looks.
 func (w *world) settle(ctx context.Context) (house.Audited, error) {
+	looking, leave := context.WithCancel(ctx)
+	var spectator sync.WaitGroup
+	spectator.Go(func() { w.spectate(looking) })
+	defer spectator.Wait()
+	defer leave()
 	return house.Settle(ctx, w.house.Bin, w.parts.Environment(w.parts.Mongo.Address), w.parts.Kafka.Address)
+}
+
+// lookEvery is the time between two looks of a spectator.
+const lookEvery = time.Second
+
+// spectate looks at the boards until the context ends. What it sees is no concern of
+// its own.
+func (w *world) spectate(ctx context.Context) {
+	client := http.Client{Timeout: lookEvery}
+	for ctx.Err() == nil {
+		for _, contest := range []string{openContest, limitedContest} {
+			req, err := http.NewRequestWithContext(ctx, http.MethodGet, w.house.At.Results+"/v1/contests/"+contest+"/board", nil)
+			if err != nil {
+				return
+			}
+			if resp, err := client.Do(req); err == nil {
+				resp.Body.Close()
+			}
+		}
+		pause(ctx, lookEvery)
+	}
 }
 
 func (w *world) close() error {

@@ -1,4 +1,4 @@
-package main
+package mend
 
 import (
 	"context"
@@ -10,10 +10,9 @@ import (
 
 	"marimba/events"
 	"marimba/functions/internal/counts"
-	"marimba/functions/internal/mend"
 )
 
-// Bounds of mending. A box waits for it no longer than patience, which is enough
+// Bounds of waiting. A box waits for a mending no longer than patience, which is enough
 // for the first vote of a contest; then it comes again. So the boxes of one
 // contest do not keep those of others from their place. But one box keeps vigil:
 // a function that has no request is put to sleep, and the mending with it, which
@@ -26,13 +25,14 @@ const (
 	mostKnown = 10_000                 // contests; far more than there are
 )
 
-type mender interface {
-	Mend(ctx context.Context, c events.Contest) (r mend.Result, ok bool, err error)
+type mends interface {
+	Mend(ctx context.Context, c events.Contest) (r Result, ok bool, err error)
 }
 
-// mending has lost counts mended, those of one contest once at a time.
-type mending struct {
-	mender mender
+// Keeper has lost counts mended for all of a process who find them so, those of one
+// contest once at a time.
+type Keeper struct {
+	mender mends
 	ctx    context.Context // ends when the process is to end
 	room   chan struct{}
 	all    sync.WaitGroup
@@ -50,16 +50,24 @@ type turn struct {
 	err   error
 }
 
-func newMending(ctx context.Context, m mender) *mending {
-	return &mending{mender: m, ctx: ctx, room: make(chan struct{}, atOnce), turns: make(map[string]*turn)}
+// NewKeeper returns one that works until the context of the process ends.
+func NewKeeper(ctx context.Context, m *Mender) *Keeper { return newKeeper(ctx, m) }
+
+func newKeeper(ctx context.Context, m mends) *Keeper {
+	return &Keeper{mender: m, ctx: ctx, room: make(chan struct{}, atOnce), turns: make(map[string]*turn)}
 }
 
-var errMending = errors.New("the counts are being mended")
+// ErrMending says that counts are being mended.
+var ErrMending = errors.New("the counts are being mended")
 
-// wait has the counts of a contest mended and waits until they are, within
+// Begin has the counts of a contest mended and does not wait. They need not be lost:
+// nothing is done to those that live.
+func (k *Keeper) Begin(c events.Contest) { k.join(c) }
+
+// Wait has the counts of a contest mended and waits until they are, within
 // bounds. An error says that they are not yet.
-func (m *mending) wait(ctx context.Context, c events.Contest) error {
-	r := m.join(c)
+func (k *Keeper) Wait(ctx context.Context, c events.Contest) error {
+	r := k.join(c)
 	limit := time.NewTimer(time.Until(r.began.Add(patience)))
 	defer limit.Stop()
 	select {
@@ -73,7 +81,7 @@ func (m *mending) wait(ctx context.Context, c events.Contest) error {
 	case <-limit.C:
 		return r.watch(ctx)
 	case <-ctx.Done():
-		return fmt.Errorf("%w: %w", errMending, ctx.Err())
+		return fmt.Errorf("%w: %w", ErrMending, ctx.Err())
 	}
 }
 
@@ -83,7 +91,7 @@ func (r *turn) watch(ctx context.Context) error {
 	case r.awake <- struct{}{}:
 		defer func() { <-r.awake }()
 	default:
-		return errMending
+		return ErrMending
 	}
 	limit := time.NewTimer(vigil)
 	defer limit.Stop()
@@ -91,18 +99,18 @@ func (r *turn) watch(ctx context.Context) error {
 	case <-r.done:
 		return r.err
 	case <-limit.C:
-		return errMending
+		return ErrMending
 	case <-ctx.Done():
-		return fmt.Errorf("%w: %w", errMending, ctx.Err())
+		return fmt.Errorf("%w: %w", ErrMending, ctx.Err())
 	}
 }
 
 // join returns the mending of a contest that runs, or has just failed, or a new
 // one.
-func (m *mending) join(c events.Contest) *turn {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if r, ok := m.turns[c.ID]; ok {
+func (k *Keeper) join(c events.Contest) *turn {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if r, ok := k.turns[c.ID]; ok {
 		select {
 		case <-r.done:
 			if time.Since(r.ended) < pause {
@@ -112,59 +120,59 @@ func (m *mending) join(c events.Contest) *turn {
 			return r
 		}
 	}
-	if len(m.turns) >= mostKnown {
-		clear(m.turns) // at worst one is begun twice, and ends at the lock
+	if len(k.turns) >= mostKnown {
+		clear(k.turns) // at worst one is begun twice, and ends at the lock
 	}
 	r := &turn{began: time.Now(), awake: make(chan struct{}, 1), done: make(chan struct{})}
-	m.turns[c.ID] = r
-	m.all.Go(func() { m.run(c, r) })
+	k.turns[c.ID] = r
+	k.all.Go(func() { k.run(c, r) })
 	return r
 }
 
-func (m *mending) run(c events.Contest, r *turn) {
-	r.err = m.mend(c)
+func (k *Keeper) run(c events.Contest, r *turn) {
+	r.err = k.mend(c)
 	r.ended = time.Now()
 	close(r.done)
 	if r.err == nil {
-		m.mu.Lock()
-		defer m.mu.Unlock()
-		if m.turns[c.ID] == r {
-			delete(m.turns, c.ID)
+		k.mu.Lock()
+		defer k.mu.Unlock()
+		if k.turns[c.ID] == r {
+			delete(k.turns, c.ID)
 		}
 	}
 }
 
 // mend mends, and tells of it in one line.
-func (m *mending) mend(c events.Contest) error {
+func (k *Keeper) mend(c events.Contest) error {
 	select {
-	case m.room <- struct{}{}:
-		defer func() { <-m.room }()
-	case <-m.ctx.Done():
-		return m.ctx.Err()
+	case k.room <- struct{}{}:
+		defer func() { <-k.room }()
+	case <-k.ctx.Done():
+		return k.ctx.Err()
 	}
 	began := time.Now()
-	result, mended, err := m.mender.Mend(m.ctx, c)
+	result, mended, err := k.mender.Mend(k.ctx, c)
 	switch {
 	case err == nil && mended:
 		level := slog.LevelInfo
 		if result.Life == 1 && result.Boxes == 0 {
 			level = slog.LevelDebug // the first vote of a contest
 		}
-		slog.Log(m.ctx, level, "counts mended", "contest", c.ID, "life", result.Life, "cause", result.Cause,
+		slog.Log(k.ctx, level, "counts mended", "contest", c.ID, "life", result.Life, "cause", result.Cause,
 			"found", result.Found.String(), "boxes", result.Boxes, "votes", result.Votes, "seconds", result.Took.Seconds())
 	case errors.Is(err, counts.ErrLocked):
-		return errMending // by another, who tells
-	case err != nil && m.ctx.Err() == nil:
+		return ErrMending // by another, who tells
+	case err != nil && k.ctx.Err() == nil:
 		slog.Warn("counts not mended", "contest", c.ID, "seconds", time.Since(began).Seconds(), "error", err)
 	}
 	return err
 }
 
-// close waits until nothing is being mended; the process's context has ended.
-func (m *mending) close(ctx context.Context) error {
+// Close waits until nothing is being mended; the process's context has ended.
+func (k *Keeper) Close(ctx context.Context) error {
 	ended := make(chan struct{})
 	go func() {
-		m.all.Wait()
+		k.all.Wait()
 		close(ended)
 	}()
 	select {

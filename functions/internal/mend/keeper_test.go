@@ -1,4 +1,4 @@
-package main
+package mend
 
 import (
 	"bytes"
@@ -12,13 +12,8 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/alicebob/miniredis/v2"
-	"github.com/redis/go-redis/v9"
-
 	"marimba/events"
 	"marimba/functions/internal/counts"
-	"marimba/functions/internal/journal/journaltest"
-	"marimba/functions/internal/mend"
 )
 
 // healer mends a contest in so much time, or fails.
@@ -29,7 +24,7 @@ type healer struct {
 	began []string
 }
 
-func (h *healer) Mend(ctx context.Context, c events.Contest) (mend.Result, bool, error) {
+func (h *healer) Mend(ctx context.Context, c events.Contest) (Result, bool, error) {
 	h.mu.Lock()
 	h.began = append(h.began, c.ID)
 	takes, fails := h.takes[c.ID], h.fails
@@ -37,9 +32,9 @@ func (h *healer) Mend(ctx context.Context, c events.Contest) (mend.Result, bool,
 	select {
 	case <-time.After(takes):
 	case <-ctx.Done():
-		return mend.Result{}, false, ctx.Err()
+		return Result{}, false, ctx.Err()
 	}
-	return mend.Result{Contest: c.ID, Life: 2, Boxes: 7, Votes: 70, Cause: "lost", Took: takes}, fails == nil, fails
+	return Result{Contest: c.ID, Life: 2, Boxes: 7, Votes: 70, Cause: "lost", Took: takes}, fails == nil, fails
 }
 
 // logged catches what is logged until the test ends.
@@ -61,30 +56,30 @@ func TestMendingTakesItsTime(t *testing.T) {
 	lines := logged(t)
 	synctest.Test(t, func(t *testing.T) {
 		h := &healer{takes: map[string]time.Duration{"large": time.Minute, "small": 100 * time.Millisecond}}
-		m := newMending(t.Context(), h)
+		k := newKeeper(t.Context(), h)
 		large, small := events.Contest{ID: "large"}, events.Contest{ID: "small"}
 		began := time.Now()
 		var waiting sync.WaitGroup
 		var vigils atomic.Int32
 		for range 20 {
 			waiting.Go(func() {
-				err := m.wait(t.Context(), large)
+				err := k.Wait(t.Context(), large)
 				if time.Since(began) == patience+vigil {
 					vigils.Add(1)
 				} else if time.Since(began) != patience {
 					t.Errorf("after %v: %v", time.Since(began), err)
 				}
-				if !errors.Is(err, errMending) {
+				if !errors.Is(err, ErrMending) {
 					t.Errorf("after %v: %v", time.Since(began), err)
 				}
 			})
 		}
 		time.Sleep(time.Millisecond)
-		if err := m.wait(t.Context(), small); err != nil || time.Since(began) > 200*time.Millisecond {
+		if err := k.Wait(t.Context(), small); err != nil || time.Since(began) > 200*time.Millisecond {
 			t.Errorf("another contest, after %v: %v", time.Since(began), err)
 		}
 		time.Sleep(patience)
-		if err := m.wait(t.Context(), large); !errors.Is(err, errMending) || time.Since(began) > 2*patience {
+		if err := k.Wait(t.Context(), large); !errors.Is(err, ErrMending) || time.Since(began) > 2*patience {
 			t.Errorf("late, after %v: %v", time.Since(began), err)
 		}
 		waiting.Wait()
@@ -93,17 +88,17 @@ func TestMendingTakesItsTime(t *testing.T) {
 		}
 		var last sync.WaitGroup
 		last.Go(func() { // who comes after the first vigil keeps the next
-			if err := m.wait(t.Context(), large); !errors.Is(err, errMending) || time.Since(began) < patience+2*vigil {
+			if err := k.Wait(t.Context(), large); !errors.Is(err, ErrMending) || time.Since(began) < patience+2*vigil {
 				t.Errorf("second vigil, after %v: %v", time.Since(began), err)
 			}
 		})
 		last.Wait()
-		if err := m.wait(t.Context(), large); err != nil || time.Since(began) < time.Minute {
+		if err := k.Wait(t.Context(), large); err != nil || time.Since(began) < time.Minute {
 			t.Errorf("third vigil, after %v: %v", time.Since(began), err)
 		}
 		gone, leave := context.WithCancel(t.Context())
 		leave()
-		if err := m.wait(gone, small); !errors.Is(err, context.Canceled) {
+		if err := k.Wait(gone, small); !errors.Is(err, context.Canceled) {
 			t.Errorf("one who left: %v", err)
 		}
 		time.Sleep(time.Minute)
@@ -111,7 +106,7 @@ func TestMendingTakesItsTime(t *testing.T) {
 		if got := strings.Join(h.began, " "); got != "large small small" {
 			t.Errorf("mended were %s", got)
 		}
-		if err := m.close(t.Context()); err != nil {
+		if err := k.Close(t.Context()); err != nil {
 			t.Error(err)
 		}
 	})
@@ -129,10 +124,10 @@ func TestMendingFails(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		away := errors.New("the log is away")
 		h := &healer{fails: away}
-		m := newMending(t.Context(), h)
+		k := newKeeper(t.Context(), h)
 		c := events.Contest{ID: "rock"}
 		for range 10 {
-			if err := m.wait(t.Context(), c); !errors.Is(err, away) {
+			if err := k.Wait(t.Context(), c); !errors.Is(err, away) {
 				t.Errorf("got %v", err)
 			}
 		}
@@ -141,17 +136,17 @@ func TestMendingFails(t *testing.T) {
 		}
 		time.Sleep(pause)
 		h.fails = counts.ErrLocked
-		if err := m.wait(t.Context(), c); !errors.Is(err, errMending) || len(h.began) != 2 {
+		if err := k.Wait(t.Context(), c); !errors.Is(err, ErrMending) || len(h.began) != 2 {
 			t.Errorf("tried %d times, %v", len(h.began), err)
 		}
 		time.Sleep(pause)
 		h.fails = nil
-		if err := m.wait(t.Context(), c); err != nil {
+		if err := k.Wait(t.Context(), c); err != nil {
 			t.Error(err)
 		}
-		m.all.Wait()
-		if len(m.turns) != 0 {
-			t.Errorf("kept are %v", m.turns)
+		k.all.Wait()
+		if len(k.turns) != 0 {
+			t.Errorf("kept are %v", k.turns)
 		}
 	})
 	if got := lines(); len(got) != 2 || !strings.Contains(got[0], "level=WARN") || !strings.Contains(got[0], "the log is away") {
@@ -164,47 +159,20 @@ func TestMendingEndsWithTheProcess(t *testing.T) {
 	lines := logged(t)
 	synctest.Test(t, func(t *testing.T) {
 		process, end := context.WithCancel(t.Context())
-		m := newMending(process, &healer{takes: map[string]time.Duration{"rock": time.Hour}})
-		if err := m.wait(t.Context(), events.Contest{ID: "rock"}); !errors.Is(err, errMending) {
+		k := newKeeper(process, &healer{takes: map[string]time.Duration{"rock": time.Hour}})
+		if err := k.Wait(t.Context(), events.Contest{ID: "rock"}); !errors.Is(err, ErrMending) {
 			t.Errorf("got %v", err)
 		}
 		short, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		if err := m.close(short); !errors.Is(err, context.DeadlineExceeded) {
+		if err := k.Close(short); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("while it goes on: %v", err)
 		}
 		end()
-		if err := m.close(t.Context()); err != nil {
+		if err := k.Close(t.Context()); err != nil {
 			t.Error(err)
 		}
 	})
-	if got := lines(); len(got) != 0 {
-		t.Errorf("logged are\n%s", strings.Join(got, "\n"))
-	}
-}
-
-// The first vote of a contest is counted at once. While a contest is held its
-// boxes are to come again, and nothing is said about it.
-func TestFirstVoteAndHold(t *testing.T) {
-	lines := logged(t)
-	server := miniredis.RunT(t)
-	client := redis.NewClient(&redis.Options{Addr: server.Addr(), Protocol: 2})
-	t.Cleanup(func() { _ = client.Close() })
-	store, log := counts.New(client), journaltest.New()
-	tally := newTally(roll{contest.ID: contest}, store, log, newMending(t.Context(), mend.New(store, log)), newCrier(), uncharted{})
-	for _, e := range judged("first") {
-		if err := tally.handle(t.Context(), e); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := store.Hold(t.Context(), contest, time.Minute); err != nil {
-		t.Fatal(err)
-	}
-	for _, e := range judged("second") {
-		if err := tally.handle(t.Context(), e); !errors.Is(err, counts.ErrHeld) {
-			t.Errorf("held: %v", err)
-		}
-	}
 	if got := lines(); len(got) != 0 {
 		t.Errorf("logged are\n%s", strings.Join(got, "\n"))
 	}
