@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"sync"
 	"syscall"
 
 	"github.com/FerretDB/FerretDB/ferretdb"
@@ -43,6 +44,11 @@ func run(ctx context.Context, listen, data string) error {
 	if err := os.MkdirAll(data, 0o700); err != nil {
 		return fmt.Errorf("make data folder: %w", err)
 	}
+	indexer := newIndexer(data)
+	defer indexer.close()
+	if err := indexer.index(ctx); err != nil { // of what an earlier one left without
+		return fmt.Errorf("index %s: %w", data, err)
+	}
 	db, err := ferretdb.New(&ferretdb.Config{
 		Listener:  ferretdb.ListenerConfig{TCP: listen},
 		Logger:    slog.New(slog.NewJSONHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn})),
@@ -52,5 +58,10 @@ func run(ctx context.Context, listen, data string) error {
 	if err != nil {
 		return fmt.Errorf("open: %w", err)
 	}
+	ctx, stop := context.WithCancel(ctx)
+	var indexing sync.WaitGroup
+	indexing.Go(func() { indexer.run(ctx) })
+	defer indexing.Wait()
+	defer stop()
 	return db.Run(ctx)
 }

@@ -2,8 +2,11 @@ package main
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"net"
+	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -95,6 +98,59 @@ func TestJournalsNeeds(t *testing.T) {
 	}
 	if len(page) != 2 || page[0].ID != "b" || page[1].ID != "c" {
 		t.Fatalf("newest two: %v, want b, c", page)
+	}
+}
+
+// A document is looked up by its _id with an index, and without going through all of
+// them, in a collection that is new and after a restart.
+func TestIndexOfID(t *testing.T) {
+	data := t.TempDir()
+	db, stop := start(t, data)
+	if _, err := db.Collection("boxes").InsertOne(t.Context(), bson.M{"_id": "a"}); err != nil {
+		t.Fatal(err)
+	}
+	// A connection of FerretDB's sees that there is an index when it reads, and not
+	// when it is to explain itself.
+	plan := func() string {
+		var one bson.M
+		if err := db.Collection("boxes").FindOne(t.Context(), bson.M{"_id": "a"}).Decode(&one); err != nil || one["_id"] != "a" {
+			t.Fatalf("found is %v, error %v", one, err)
+		}
+		var out struct {
+			QueryPlanner bson.Raw `bson:"queryPlanner"`
+		}
+		err := db.RunCommand(t.Context(), bson.D{{Key: "explain", Value: bson.D{{Key: "find", Value: "boxes"}, {Key: "filter", Value: bson.M{"_id": "a"}}}}}).Decode(&out)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return out.QueryPlanner.String()
+	}
+	until := time.Now().Add(20 * time.Second)
+	for !strings.Contains(plan(), "USING INDEX") {
+		if time.Now().After(until) {
+			t.Fatalf("the plan is %s", plan())
+		}
+		time.Sleep(lookEvery / 10)
+	}
+	stop()
+
+	// A folder of before there was the index gets it at the start.
+	file, err := sql.Open("sqlite", "file:"+filepath.Join(data, "marimba"+extension))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	var index string
+	if err := file.QueryRow("SELECT name FROM sqlite_master WHERE type = 'index' AND name LIKE '%' || ?", suffix).Scan(&index); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := file.Exec("DROP INDEX " + quoted(index)); err != nil {
+		t.Fatal(err)
+	}
+	db, stop = start(t, data)
+	defer stop()
+	if got := plan(); !strings.Contains(got, "USING INDEX") {
+		t.Errorf("the plan is %s", got)
 	}
 }
 
