@@ -2,7 +2,9 @@ package counts
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -19,19 +21,20 @@ func boxOfBench(contest string, n int) Entry {
 		k := n*len(votes) + i
 		votes[i] = events.Vote{
 			ID: uuid.NewString(), Name: fmt.Sprintf("Band %d", k%20), Album: fmt.Sprintf("Album %d", k%60),
-			Year: 2000, Rank: int32(100 * (k % 10)),
+			Year: 2000, Rank: int32(100 * rand.IntN(10)),
 		}
 	}
 	return box("box-"+strconv.Itoa(n), contest, votes...)
 }
 
-// What counting costs on redis-server: full boxes of fresh votes, counted and
-// settled, by some callers at once.
+// What counting costs on redis-server, with the file that it appends to and
+// without: full boxes of fresh votes, counted and settled, by some callers at once.
 func BenchmarkCount(b *testing.B) {
-	for _, shards := range []int{1, 4} {
-		b.Run(fmt.Sprintf("shards=%d", shards), func(b *testing.B) {
-			s := open(b, startRedis(b))
-			c := events.Contest{ID: "bench", Shards: shards}
+	for _, kept := range []string{"yes", "no"} {
+		b.Run("appendonly="+kept, func(b *testing.B) {
+			server := newServer(b, "--appendonly", kept, "--appendfsync", "everysec", "--no-appendfsync-on-rewrite", "yes")
+			s := open(b, server.Addr)
+			c := events.Contest{ID: "bench"}
 			begin(b, s, c)
 			b.SetParallelism(4)
 			entries := make([]Entry, b.N)
@@ -39,15 +42,39 @@ func BenchmarkCount(b *testing.B) {
 				entries[n] = boxOfBench(c.ID, n)
 			}
 			var n atomic.Int64
+			before := cpuOf(b, s)
 			b.ResetTimer()
 			b.RunParallel(func(p *testing.PB) {
 				for p.Next() {
 					pass(b, s, c, entries[n.Add(1)-1])
 				}
 			})
-			b.ReportMetric(float64(b.N*events.MaxBoxVotes)/b.Elapsed().Seconds(), "votes/s")
+			votes := float64(b.N * events.MaxBoxVotes)
+			b.ReportMetric(votes/b.Elapsed().Seconds(), "votes/s")
+			b.ReportMetric((cpuOf(b, s)-before)*1e6/votes, "redis-us/vote")
 		})
 	}
+}
+
+// cpuOf returns how many seconds of CPU a redis-server has used.
+func cpuOf(b *testing.B, s *Store) float64 {
+	b.Helper()
+	info, err := s.redis.Info(b.Context(), "cpu").Result()
+	if err != nil {
+		b.Fatal(err)
+	}
+	var used float64
+	for line := range strings.Lines(info) {
+		name, text, _ := strings.Cut(strings.TrimSpace(line), ":")
+		if name == "used_cpu_sys" || name == "used_cpu_user" {
+			n, err := strconv.ParseFloat(text, 64)
+			if err != nil {
+				b.Fatal(err)
+			}
+			used += n
+		}
+	}
+	return used
 }
 
 // What the ids of 2 million votes of one contest weigh in redis-server, and what

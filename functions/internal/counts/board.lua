@@ -23,22 +23,30 @@ local function replace(key, voter, at, id, field)
   return true
 end
 
--- Carries the moves out.
+-- Carries the moves out: each field of the tally by itself, and each band and album once.
 local function board(base)
   local changed, emptied = false, false
+  local bands, albums = {}, {}
   for field, n in pairs(moved) do
     if n ~= 0 then
       changed = true
-      local band, album = string.match(field, '^([^\31]*)\31([^\31]*)\31')
+      emptied = emptied or n < 0
       if redis.call('HINCRBY', base .. ':tally', field, n) == 0 then
         redis.call('HDEL', base .. ':tally', field)
       end
-      redis.call('ZINCRBY', base .. ':bands', n, band)
+      local band, album = string.match(field, '^([^\31]*)\31([^\31]*)\31')
+      bands[band] = (bands[band] or 0) + n
       if album ~= '' then
-        redis.call('ZINCRBY', base .. ':albums', n, band .. ' — ' .. album)
+        album = band .. ' — ' .. album
+        albums[album] = (albums[album] or 0) + n
       end
-      emptied = emptied or n < 0
     end
+  end
+  for band, n in pairs(bands) do
+    redis.call('ZINCRBY', base .. ':bands', n, band)
+  end
+  for album, n in pairs(albums) do
+    redis.call('ZINCRBY', base .. ':albums', n, album)
   end
   if emptied then
     redis.call('ZREMRANGEBYSCORE', base .. ':bands', '-inf', 0)

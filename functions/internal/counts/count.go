@@ -136,6 +136,8 @@ func countArgs(c events.Contest, e Entry, p part, attempt string) []any {
 	numbers := make(map[string]int) // of the fields, from 1
 	var fields []any
 	votes := make([]any, 0, 6*len(p.votes))
+	mode := modeOf(c)
+	limited := mode != string(events.NoLimit)
 	for k, i := range p.votes {
 		v, at := &e.Box.Votes[i], p.places[k]
 		field := fieldOf(v)
@@ -145,11 +147,13 @@ func countArgs(c events.Contest, e Entry, p part, attempt string) []any {
 			n = len(fields)
 			numbers[field] = n
 		}
-		votes = append(votes, at.id.bucket, at.id.member, n,
-			at.voter.bucket, at.voter.member, v.At.UnixMilli())
+		votes = append(votes, at.id.bucket, at.id.member, n)
+		if limited {
+			votes = append(votes, at.voter.bucket, at.voter.member, v.At.UnixMilli())
+		}
 	}
 	args := make([]any, 0, 6+len(fields)+len(votes))
-	args = append(args, e.ID, attempt, modeOf(c), c.Limit.N, len(fields))
+	args = append(args, e.ID, attempt, mode, c.Limit.N, len(fields))
 	return append(append(args, fields...), votes...)
 }
 

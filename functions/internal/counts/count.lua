@@ -3,8 +3,8 @@
 --
 -- KEYS[1]  beginning of the shard's keys
 -- ARGV     event id, attempt, mode of the limit, its number, number of tally fields, the fields,
---          then six for each vote: bucket, id, number of its field, voter's bucket or '', voter, time of receipt in ms.
---          A refused vote's bucket is ''.
+--          then for each vote: bucket, id, number of its field, and unless the mode is none, voter's bucket or '', voter,
+--          time of receipt in ms. A refused vote's bucket is ''.
 -- Returns  <life>:<attempt>|<one letter a vote>
 -- Errors   LIFE: the counts are not known to be what the log says; HELD: no box is begun now
 local base, event, attempt = KEYS[1], ARGV[1], ARGV[2]
@@ -39,8 +39,8 @@ local function admit(key, voter, at, id, field)
   return true
 end
 
-local letters = {}
-for i = 6 + fields, #ARGV, 6 do
+local letters, each = {}, mode == 'none' and 3 or 6
+for i = 6 + fields, #ARGV, each do
   local bucket, id, letter = ARGV[i], ARGV[i + 1], 'c'
   local owing = owed and redis.call('HGET', base .. ':owed', id)
   if bucket == '' then
@@ -52,10 +52,10 @@ for i = 6 + fields, #ARGV, 6 do
   elseif redis.call('SADD', ids .. bucket, id) == 0 then
     letter = 'd'
   else
-    local field, voter, at = ARGV[5 + tonumber(ARGV[i + 2])], ARGV[i + 4], ARGV[i + 5]
-    if ARGV[i + 3] == '' or mode == 'none' then
+    local field = ARGV[5 + tonumber(ARGV[i + 2])]
+    if mode == 'none' or ARGV[i + 3] == '' then
       move(field, 1)
-    elseif not admit(voters .. ARGV[i + 3], voter, at, id, field) then
+    elseif not admit(voters .. ARGV[i + 3], ARGV[i + 4], ARGV[i + 5], id, field) then
       letter = 'o'
       redis.call('SREM', ids .. bucket, id)
       redis.call('SADD', over .. bucket, id)
