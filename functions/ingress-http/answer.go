@@ -8,6 +8,8 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/go-json-experiment/json/jsontext"
+
 	"marimba/events"
 	"marimba/functions/internal/problem"
 	"marimba/functions/internal/publish"
@@ -29,6 +31,38 @@ func (h *ingress) receiptOf(o outcome) receipt {
 	}
 }
 
+// appendJSON appends the receipt as encoding/json writes it: it is the answer of nearly
+// every request, and this takes a fifth of the time.
+func (r *receipt) appendJSON(to []byte) []byte {
+	field := func(name, value string) {
+		to = append(to, name...)
+		to, _ = jsontext.AppendQuote(to, value) // what is no UTF-8 is replaced
+	}
+	field(`{"id":`, r.ID)
+	field(`,"status":`, r.Status)
+	field(`,"contest":`, r.Contest)
+	field(`,"receipt":`, r.Receipt)
+	to = append(to, `,"received_at":"`...)
+	to = r.ReceivedAt.AppendFormat(to, time.RFC3339Nano)
+	to = append(to, '"')
+	if r.Secret != "" {
+		field(`,"secret":`, r.Secret)
+	}
+	if r.Commitment != "" {
+		field(`,"commitment":`, r.Commitment)
+	}
+	return append(to, '}')
+}
+
+// acceptOne answers that a vote is accepted.
+func acceptOne(w http.ResponseWriter, r receipt) error {
+	send(w, r.appendJSON(make([]byte, 0, mostReceipt)))
+	return nil
+}
+
+// mostReceipt is the length of the JSON of nearly every receipt, at most.
+const mostReceipt = 512
+
 // reportTimeout bounds how long a client may take to read an answer that does
 // not fit what the system keeps for it.
 const reportTimeout = 20 * time.Second
@@ -39,14 +73,25 @@ func accept(w http.ResponseWriter, v any) error {
 	if err != nil {
 		return err
 	}
+	send(w, text)
+	return nil
+}
+
+func send(w http.ResponseWriter, text []byte) {
 	if len(text) > 4<<10 {
 		_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(reportTimeout)) // not every writer has one
 	}
-	w.Header().Set("Content-Type", "application/json; charset=utf-8")
+	w.Header()["Content-Type"] = inJSON
 	w.WriteHeader(http.StatusAccepted)
 	_, _ = w.Write(append(text, '\n')) // a client who went away needs no answer
-	return nil
 }
+
+// Values of headers that nearly every answer has. Nothing may change them.
+var (
+	inJSON    = []string{"application/json; charset=utf-8"}
+	noSniff   = []string{"nosniff"}
+	anyOrigin = []string{"*"} // any page may hold a ballot
+)
 
 // fault is a refusal, or what could not be done, with more to tell of it.
 type fault struct {
@@ -106,6 +151,7 @@ func prepare(w http.ResponseWriter, req *http.Request, err error) *fault {
 	w.Header().Set("Cache-Control", "no-store")
 	if f.status == http.StatusServiceUnavailable {
 		w.Header().Set("Retry-After", "1")
+		w.Header().Set("Access-Control-Expose-Headers", "Retry-After")
 	}
 	if f.err != nil && !errors.Is(f.err, publish.ErrBusy) && !errors.Is(f.err, publish.ErrUnavailable) && req.Context().Err() == nil {
 		slog.WarnContext(req.Context(), "no answer", "route", req.Pattern, "error", f.err)

@@ -26,7 +26,7 @@ func (h *ingress) castForm(w http.ResponseWriter, req *http.Request, in *hand, b
 	if err != nil {
 		return err
 	}
-	return accept(w, h.receiptOf(o))
+	return acceptOne(w, h.receiptOf(o))
 }
 
 func (h *hand) form(ctx context.Context, body *body) (outcome, error) {

@@ -94,9 +94,8 @@ func (h *ingress) routes() http.Handler {
 	handle := func(pattern string, answer answer) {
 		mux.HandleFunc(pattern, func(w http.ResponseWriter, req *http.Request) {
 			header := w.Header()
-			header.Set("X-Content-Type-Options", "nosniff")
-			header.Set("Access-Control-Allow-Origin", "*") // any page may hold a ballot
-			header.Set("Access-Control-Expose-Headers", "Retry-After")
+			header["X-Content-Type-Options"] = noSniff
+			header["Access-Control-Allow-Origin"] = anyOrigin
 			if err := answer(w, req); err != nil {
 				fail(w, req, err)
 			}

@@ -153,7 +153,7 @@ func (h *ingress) castOne(w http.ResponseWriter, req *http.Request, in *hand, b 
 		w.WriteHeader(http.StatusAccepted)
 		return nil
 	}
-	return accept(w, h.receiptOf(o))
+	return acceptOne(w, h.receiptOf(o))
 }
 
 // one takes one ballot. If Kafka did not confirm it, the fault tells its id:

@@ -69,6 +69,7 @@ type laneKey struct {
 type lane struct {
 	laneKey
 	queue   []entry
+	size    int       // of their votes in a box
 	sending int       // boxes on their way to Kafka
 	left    time.Time // when the last box did
 	last    int       // votes in it
@@ -106,10 +107,13 @@ func NewCaster(send sender, function string, timeout time.Duration) *Caster {
 // fails: the ids make a retry safe. The contest must be one that exists. ErrBusy
 // means that nothing was cast; ErrUnavailable that some of the votes may have been.
 func (c *Caster) Cast(ctx context.Context, contest string, channel events.Channel, votes []events.Vote) ([]Receipt, error) {
-	at := c.now().UTC().Truncate(time.Millisecond)
+	var now time.Time
 	for i := range votes {
 		if votes[i].At.IsZero() {
-			votes[i].At = at
+			if now.IsZero() {
+				now = c.now().UTC().Truncate(time.Millisecond)
+			}
+			votes[i].At = now
 		}
 		if votes[i].ID == "" {
 			id, err := uuid.NewV7()
@@ -149,8 +153,9 @@ func (c *Caster) enqueue(key laneKey, k *call, votes []events.Vote) error {
 		l = &lane{laneKey: key}
 		c.lanes[key] = l
 	}
-	for i, v := range votes {
-		l.queue = append(l.queue, entry{vote: v, call: k, slot: i})
+	for i := range votes {
+		l.queue = append(l.queue, entry{vote: votes[i], call: k, slot: i})
+		l.size += votes[i].WireSize()
 	}
 	c.dispatch(l)
 	return nil
@@ -160,12 +165,12 @@ func (c *Caster) enqueue(key laneKey, k *call, votes []events.Vote) error {
 // is. The caller holds the lock.
 func (c *Caster) dispatch(l *lane) {
 	for len(l.queue) > 0 {
-		n, full := boxful(l.queue)
+		n, size, full := l.boxful()
 		if !full && !c.due(l, n) {
 			return
 		}
 		entries := l.queue[:n:n]
-		l.queue = l.queue[n:]
+		l.queue, l.size = l.queue[n:], l.size-size
 		l.sending++
 		l.left, l.last = c.now(), n
 		go c.cast(l, entries)
@@ -198,17 +203,23 @@ func (c *Caster) due(l *lane, n int) bool {
 	return false
 }
 
-// boxful says how many entries go into the next box, and whether that box is
-// full. It is never none.
-func boxful(queue []entry) (n int, full bool) {
-	size := 128 // what a box has beside its votes
-	for i := range queue {
-		size += queue[i].vote.WireSize()
-		if i == events.MaxBoxVotes || i > 0 && size > events.MaxBoxBytes {
-			return i, true
-		}
+// boxBeside is what a box has beside its votes, at most.
+const boxBeside = 128
+
+// boxful says how many entries go into the next box, what their votes take of it, and
+// whether that box is full. It is never none.
+func (l *lane) boxful() (n, size int, full bool) {
+	if len(l.queue) <= events.MaxBoxVotes && boxBeside+l.size <= events.MaxBoxBytes {
+		return len(l.queue), l.size, len(l.queue) == events.MaxBoxVotes
 	}
-	return len(queue), len(queue) == events.MaxBoxVotes
+	for n < len(l.queue) && n < events.MaxBoxVotes {
+		more := l.queue[n].vote.WireSize()
+		if n > 0 && boxBeside+size+more > events.MaxBoxBytes {
+			break
+		}
+		n, size = n+1, size+more
+	}
+	return n, size, true
 }
 
 // cast sends one box and settles its entries.

@@ -23,12 +23,11 @@ import (
 // timeoutSeconds (60 at least in our manifests) to end; draining and closing
 // stay below it.
 const (
-	headerTimeout = 10 * time.Second
-	readTimeout   = 30 * time.Second
-	idleTimeout   = 2 * time.Minute
-	drainTimeout  = 25 * time.Second
-	closeTimeout  = 15 * time.Second
-	maxHeader     = 64 << 10
+	readTimeout  = 30 * time.Second // headers and body
+	idleTimeout  = 2 * time.Minute
+	drainTimeout = 25 * time.Second
+	closeTimeout = 15 * time.Second
+	maxHeader    = 64 << 10
 )
 
 // Main runs a function until it ends or is told to end, and exits with 1 if it
@@ -80,23 +79,26 @@ func HTTP(ctx context.Context, at config.Server, h http.Handler, closers ...func
 	if w, ok := h.(wide); ok {
 		most = w.MaxHeader()
 	}
-	mux := http.NewServeMux()
-	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
-		w.WriteHeader(http.StatusOK)
+	requests := telemetry.Requests(h)
+	handler := http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		if req.URL.Path == "/healthz" && (req.Method == http.MethodGet || req.Method == http.MethodHead) {
+			w.WriteHeader(http.StatusOK)
+			return
+		}
+		req.Pattern = "/" // unless h knows better
+		requests.ServeHTTP(w, req)
 	})
-	mux.Handle("/", telemetry.Requests(h))
 
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)
 	protocols.SetUnencryptedHTTP2(true)
 	server := &http.Server{
-		Handler:           mux,
-		Protocols:         protocols,
-		ReadHeaderTimeout: headerTimeout,
-		ReadTimeout:       readTimeout,
-		IdleTimeout:       idleTimeout,
-		MaxHeaderBytes:    most,
-		ErrorLog:          slog.NewLogLogger(slog.Default().Handler(), slog.LevelWarn), // panics are told there
+		Handler:        handler,
+		Protocols:      protocols,
+		ReadTimeout:    readTimeout,
+		IdleTimeout:    idleTimeout,
+		MaxHeaderBytes: most,
+		ErrorLog:       slog.NewLogLogger(slog.Default().Handler(), slog.LevelWarn), // panics are told there
 	}
 	told := telemetry.Open(at)
 	return Until(ctx,

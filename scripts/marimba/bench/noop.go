@@ -8,9 +8,12 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"time"
 
 	"google.golang.org/grpc"
+	"google.golang.org/protobuf/types/known/timestamppb"
 
+	"marimba/events/seal"
 	marimbav1 "marimba/proto/marimba/v1"
 )
 
@@ -48,12 +51,22 @@ func serve(ctx context.Context, name string) error {
 	return nil
 }
 
+// What an answer of gRPC holds beside texts.
+var (
+	noTime       = timestamppb.New(time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC))
+	noSecret     seal.Secret
+	noCommitment seal.Hash
+)
+
 type noVotes struct {
 	marimbav1.UnimplementedVotesServer
 }
 
 func (noVotes) Cast(_ context.Context, in *marimbav1.Vote) (*marimbav1.Receipt, error) {
-	return &marimbav1.Receipt{Id: in.GetId(), Status: "accepted", Contest: contest, Receipt: "00000000-0000-7000-8000-000000000000.0"}, nil
+	return &marimbav1.Receipt{
+		Id: in.GetId(), Status: "accepted", Contest: contest, Receipt: "00000000-0000-7000-8000-000000000000.0",
+		ReceivedAt: noTime, Secret: noSecret[:], Commitment: noCommitment[:],
+	}, nil
 }
 
 func serveNoGRPC(ctx context.Context, lis net.Listener) error {
@@ -69,7 +82,8 @@ const maxNoBody = 16 << 20
 
 func serveNoHTTP(ctx context.Context, lis net.Listener) error {
 	const receipt = `{"id":"00000000-0000-7000-8000-000000000000","status":"accepted","contest":"` + contest +
-		`","receipt":"00000000-0000-7000-8000-000000000000.0","received_at":"2026-01-01T00:00:00.000Z"}` + "\n"
+		`","receipt":"00000000-0000-7000-8000-000000000000.0","received_at":"2026-01-01T00:00:00.000Z"` +
+		`,"secret":"AAAAAAAAAAAAAAAAAAAAAA","commitment":"0000000000000000000000000000000000000000000000000000000000000000"}` + "\n"
 	server := &http.Server{
 		ReadHeaderTimeout: answerTimeout,
 		Handler: http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
