@@ -133,19 +133,23 @@ func split(c events.Contest, e Entry) []part {
 }
 
 func countArgs(c events.Contest, e Entry, p part, attempt string) []any {
-	numbers := make(map[string]int) // of the fields, from 1
+	type cell struct {
+		band, album string
+		rank        int32
+	}
+	numbers := make(map[cell]int) // of the fields, from 1
 	var fields []any
 	votes := make([]any, 0, 6*len(p.votes))
 	mode := modeOf(c)
 	limited := mode != string(events.NoLimit)
 	for k, i := range p.votes {
 		v, at := &e.Box.Votes[i], p.places[k]
-		field := fieldOf(v)
-		n, ok := numbers[field]
+		of := cell{v.Name, v.Album, v.Rank}
+		n, ok := numbers[of]
 		if !ok {
-			fields = append(fields, field)
+			fields = append(fields, fieldOf(v))
 			n = len(fields)
-			numbers[field] = n
+			numbers[of] = n
 		}
 		votes = append(votes, at.id.bucket, at.id.member, n)
 		if limited {

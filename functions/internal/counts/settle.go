@@ -75,21 +75,41 @@ func (in increments) appendTo(args []any) []any {
 // figuresOf returns what a part adds to the figures. History that would be
 // dropped at once, as of votes that come out of the log, is left out.
 func (s *Store) figuresOf(b events.Box, p part, states []events.State) increments {
-	now := s.now()
+	type second struct {
+		at    int64 // Unix time
+		state events.State
+	}
+	type minute struct {
+		at   int64 // Unix time in minutes
+		band string
+	}
+	// Of the votes of a box many are of the same second, and for the same band: only
+	// what is added is given its name.
+	now, votes := s.now(), make(map[events.State]int)
+	seconds, minutes := make(map[second]int), make(map[minute]int)
 	in := make(increments)
 	for _, i := range p.votes {
 		v, state := &b.Votes[i], states[i]
-		in[[2]string{":figures", string(b.Channel) + ":" + string(state)}]++
+		votes[state]++
 		if state == events.Refused {
 			in[[2]string{":reasons", string(v.Reason)}]++
 		}
-		at := v.At.Unix()
-		if now.Sub(v.At) < secondsKept {
-			in[[2]string{":seconds:" + strconv.FormatInt(at/60, 10), strconv.FormatInt(at%60, 10) + ":" + string(state)}]++
+		at, age := v.At.Unix(), now.Sub(v.At)
+		if age < secondsKept {
+			seconds[second{at, state}]++
 		}
-		if now.Sub(v.At) < minutesKept && state == events.Counted {
-			in[[2]string{":minutes:" + strconv.FormatInt(at/3600, 10), strconv.FormatInt(at%3600/60, 10) + separator + v.Name}]++
+		if age < minutesKept && state == events.Counted {
+			minutes[minute{at / 60, v.Name}]++
 		}
+	}
+	for state, n := range votes {
+		in[[2]string{":figures", string(b.Channel) + ":" + string(state)}] = n
+	}
+	for of, n := range seconds {
+		in[[2]string{":seconds:" + strconv.FormatInt(of.at/60, 10), strconv.FormatInt(of.at%60, 10) + ":" + string(of.state)}] = n
+	}
+	for of, n := range minutes {
+		in[[2]string{":minutes:" + strconv.FormatInt(of.at/60, 10), strconv.FormatInt(of.at%60, 10) + separator + of.band}] = n
 	}
 	return in
 }

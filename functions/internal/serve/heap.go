@@ -10,12 +10,12 @@ import (
 // leastHeap is up to where the heap grows before it is collected, however little of
 // it lives. A function that takes one vote a request has some 5 MiB alive, and would
 // by Go's default collect at each 10, for an eighth of its CPU.
-const leastHeap = 24 << 20
+const leastHeap = 22 << 20
 
 // Bounds and grain of what the collector is set to, in per cent of what lives. The
 // least is below Go's default of 100: where much lives, memory is worth more than CPU.
 const (
-	leastGrowth = 75
+	leastGrowth = 50
 	mostGrowth  = 400
 	growthGrain = 25
 )

@@ -11,7 +11,7 @@ import (
 // does.
 func TestGrowth(t *testing.T) {
 	for live, want := range map[uint64]int{
-		0: 400, 1 << 20: 400, 5 << 20: 375, 8 << 20: 200, 11 << 20: 100, 12 << 20: 100, 16 << 20: 75, 1 << 62: 75,
+		0: 400, 1 << 20: 400, 4 << 20: 400, 8 << 20: 175, 11 << 20: 100, 12 << 20: 75, 16 << 20: 50, 1 << 62: 50,
 	} {
 		if got := growthOf(live); got != want {
 			t.Errorf("with %d bytes alive: %d %%, want %d", live, got, want)
