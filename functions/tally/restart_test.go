@@ -198,7 +198,7 @@ func TestRedisIsLostAgainAndAgain(t *testing.T) {
 }
 
 func loseRedis(t *testing.T, c events.Contest, seed uint64) {
-	const boxes, processes, ways, each = 500, 3, 6, 45
+	const boxes, processes, ways, each = 300, 3, 6, 45
 	ctx, stop := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer stop()
 	server := redistest.Start(t, "--appendonly", "yes")

@@ -325,6 +325,7 @@ func insist(ctx context.Context, cast channel, votes []*marimbav1.Vote) (tries i
 // way and clients send again, and each has its one leaf in the public log; then all go
 // to sleep; and on real parts the board is the same after a restart.
 func TestWholeWay(t *testing.T) {
+	t.Parallel() // it waits more than it works
 	for ground := range parts {
 		t.Run(ground, func(t *testing.T) {
 			h := raise(t, ground)

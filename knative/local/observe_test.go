@@ -18,6 +18,7 @@ import (
 // The house's own Prometheus finds the functions' processes, reads what they and
 // the house tell, and takes the rules that alerts are made of.
 func TestPrometheus(t *testing.T) {
+	t.Parallel() // it waits more than it works
 	binary, err := exec.LookPath("prometheus")
 	if err != nil {
 		realtest.Missing(t, err)

@@ -27,6 +27,7 @@ import (
 // What a KafkaSource promises holds on the embedded Kafka and on Apache Kafka:
 // the same suite passes on both.
 func TestSourcesOnEmbeddedAndReal(t *testing.T) {
+	t.Parallel() // it waits more than it works
 	t.Run("embedded", func(t *testing.T) { suite(t, ground{}) })
 	t.Run("real", func(t *testing.T) {
 		kafka, redis, mongo := realtest.Kafka(t), realtest.Redis(t), realtest.FerretDB(t)

@@ -30,6 +30,7 @@ type statement struct {
 // house is killed and started again meanwhile; and then there is one statement,
 // which stays, and an archive that a stranger finds in order.
 func TestClose(t *testing.T) {
+	t.Parallel() // it waits more than it works
 	data := t.TempDir()
 	house := up(t, data)
 	send := func(file string) (got struct {

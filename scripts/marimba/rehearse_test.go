@@ -35,6 +35,7 @@ type sheet struct {
 // shadow and none in the contest, what started is seen, and the books balance. Where
 // the house does not keep what is asked, it is no-go, and ends so.
 func TestRehearse(t *testing.T) {
+	t.Parallel() // it waits more than it works
 	data := t.TempDir()
 	up(t, data)
 	var got sheet

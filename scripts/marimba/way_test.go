@@ -184,6 +184,7 @@ func standing(t *testing.T, args ...string) (cmd *exec.Cmd, said []byte) {
 // A file that is sent again, by whatever door, counts nothing the second time;
 // and what was counted is still counted after kill -9 of everything.
 func TestSendTwiceAndKill(t *testing.T) {
+	t.Parallel() // it waits more than it works
 	data, file := t.TempDir(), repeated(t, 600)
 	house := up(t, data)
 	send := func(via string) result {

@@ -40,7 +40,7 @@ func TestMendersAtOnce(t *testing.T) {
 				w.t = t
 				c := contestOf(limit)
 				c.ID += "-at-once"
-				const boxes, ways = 120, 4
+				const boxes, ways = 80, 4
 				d := rand.New(rand.NewPCG(7, 8))
 				var all []counts.Entry
 				for n := range boxes {
@@ -48,7 +48,7 @@ func TestMendersAtOnce(t *testing.T) {
 				}
 				ctx, stop := context.WithTimeout(t.Context(), time.Minute)
 				defer stop()
-				quiet, hush := context.WithTimeout(ctx, 1500*time.Millisecond)
+				quiet, hush := context.WithTimeout(ctx, 700*time.Millisecond)
 				defer hush()
 				m := New(careless{w.counts, w.redis, quiet}, w.log)
 				var delivering, disturbing sync.WaitGroup
