@@ -57,6 +57,7 @@ func TestClose(t *testing.T) {
 		t.Errorf("it is %s and closes at %s", times.Phase, times.ClosesAt)
 	}
 	closing := start(t, "close", "default", "--wait", "--timeout", "3m", "--json", "--data", data)
+	closing.Env = append(closing.Env, "KAFKA_DELIVERY_TIMEOUT=2s") // nothing is on its way for longer here
 	var out, said bytes.Buffer
 	closing.Stdout, closing.Stderr = &out, &said
 	if err := closing.Start(); err != nil {

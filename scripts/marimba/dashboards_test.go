@@ -33,6 +33,7 @@ const shownWithin = 2 * time.Minute
 // nothing then fails the test. The queries for Redis are run by a user who may do
 // no more than the data source's file says.
 func TestDashboardsShowSomething(t *testing.T) {
+	t.Parallel() // it waits more than it works
 	if _, err := exec.LookPath("prometheus"); err != nil {
 		realtest.Missing(t, err)
 	}

@@ -35,9 +35,8 @@ type studio struct {
 func observed(t *testing.T) *studio {
 	t.Helper()
 	part := realtest.Redis(t, "user grafana on >read-only "+grafanaMay(t))
-	t.Setenv("REDIS_PASSWORD", part.Password)
 	h := &studio{data: t.TempDir()}
-	_, said := standing(t, "--observe", "--data", h.data, "--redis", part.Address)
+	_, said := standing(t, []string{"REDIS_PASSWORD=" + part.Password}, "--observe", "--data", h.data, "--redis", part.Address)
 	if err := json.Unmarshal(said, h); err != nil || h.Prometheus == "" {
 		t.Fatalf("up: %v %s", err, said)
 	}

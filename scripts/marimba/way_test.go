@@ -153,15 +153,16 @@ func TestDemoOfFile(t *testing.T) {
 // up starts a house on a data folder and waits until it stands.
 func up(t *testing.T, data string) *exec.Cmd {
 	t.Helper()
-	cmd, _ := standing(t, "--data", data)
+	cmd, _ := standing(t, nil, "--data", data)
 	return cmd
 }
 
-// standing starts a house and waits until it stands; said is the line that it says
-// of itself then. It ends with the test.
-func standing(t *testing.T, args ...string) (cmd *exec.Cmd, said []byte) {
+// standing starts a house, with more in its environment, and waits until it stands;
+// said is the line that it says of itself then. It ends with the test.
+func standing(t *testing.T, env []string, args ...string) (cmd *exec.Cmd, said []byte) {
 	t.Helper()
 	cmd = start(t, append([]string{"up", "--json", "--listen", "127.0.0.1:0"}, args...)...)
+	cmd.Env = append(cmd.Env, env...)
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
