@@ -80,11 +80,10 @@ func (x *indexer) index(ctx context.Context) error {
 func (x *indexer) indexFile(ctx context.Context, file string) error {
 	one := x.opened[file]
 	if one == nil {
-		db, err := sql.Open("sqlite", fmt.Sprintf("file:%s?_pragma=busy_timeout(%d)", (&url.URL{Path: file}).EscapedPath(), busyTimeout))
+		db, err := openFile(file)
 		if err != nil {
 			return err
 		}
-		db.SetMaxOpenConns(1)
 		one = &indexed{db: db, schema: -1}
 		x.opened[file] = one
 	}
@@ -110,6 +109,16 @@ func (x *indexer) indexFile(ctx context.Context, file string) error {
 	return nil
 }
 
+// openFile opens the file of a database.
+func openFile(file string) (*sql.DB, error) {
+	db, err := sql.Open("sqlite", fmt.Sprintf("file:%s?_pragma=busy_timeout(%d)", (&url.URL{Path: file}).EscapedPath(), busyTimeout))
+	if err != nil {
+		return nil, err
+	}
+	db.SetMaxOpenConns(1)
+	return db, nil
+}
+
 // unindexed returns the tables of collections without the index.
 func (i *indexed) unindexed(ctx context.Context) ([]string, error) {
 	var there bool
@@ -117,22 +126,9 @@ func (i *indexed) unindexed(ctx context.Context) ([]string, error) {
 	if err != nil || !there {
 		return nil, err
 	}
-	rows, err := i.db.QueryContext(ctx, `
+	return column(ctx, i.db, `
 		SELECT c.table_name FROM _ferretdb_collections c JOIN sqlite_master t ON t.type = 'table' AND t.name = c.table_name
 		WHERE NOT EXISTS (SELECT 1 FROM sqlite_master i WHERE i.type = 'index' AND i.tbl_name = c.table_name AND i.name = c.table_name || ?)`, suffix)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var out []string
-	for rows.Next() {
-		var table string
-		if err := rows.Scan(&table); err != nil {
-			return nil, err
-		}
-		out = append(out, table)
-	}
-	return out, rows.Err()
 }
 
 // suffix tells our index of a table from FerretDB's.

@@ -44,6 +44,9 @@ func run(ctx context.Context, listen, data string) error {
 	if err := os.MkdirAll(data, 0o700); err != nil {
 		return fmt.Errorf("make data folder: %w", err)
 	}
+	if err := finish(ctx, data); err != nil {
+		return err
+	}
 	indexer := newIndexer(data)
 	defer indexer.close()
 	if err := indexer.index(ctx); err != nil { // of what an earlier one left without

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"net"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -151,6 +152,72 @@ func TestIndexOfID(t *testing.T) {
 	defer stop()
 	if got := plan(); !strings.Contains(got, "USING INDEX") {
 		t.Errorf("the plan is %s", got)
+	}
+}
+
+// A process that was killed while it made a database or a collection leaves nothing
+// that keeps the next one from starting, from making it, or from taking each _id once.
+func TestKilledInTheMaking(t *testing.T) {
+	for name, left := range map[string][]string{
+		"a file":                         nil,
+		"a database without a table":     {"PRAGMA journal_mode = wal", "PRAGMA user_version = 1"},
+		"no collection":                  {notes},
+		"a collection that is not noted": {notes, boxesTable},
+		"one without an index":           {notes, boxesTable, `INSERT INTO _ferretdb_collections VALUES ('boxes', 'boxes_514c98f2', '{}')`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			data := t.TempDir()
+			path := filepath.Join(data, "marimba"+extension)
+			if err := os.WriteFile(path, nil, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			file, err := openFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, step := range left {
+				if _, err := file.Exec(step); err != nil {
+					t.Fatalf("%s: %v", step, err)
+				}
+			}
+			file.Close()
+			db, stop := start(t, data)
+			defer stop()
+			if _, err := db.Collection("boxes").InsertOne(t.Context(), bson.M{"_id": "a"}); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := db.Collection("boxes").InsertOne(t.Context(), bson.M{"_id": "a"}); !mongo.IsDuplicateKeyError(err) {
+				t.Errorf("the same _id again: %v", err)
+			}
+		})
+	}
+}
+
+// What FerretDB makes, step by step.
+const (
+	notes      = `CREATE TABLE "_ferretdb_collections" (name TEXT NOT NULL UNIQUE CHECK(name != ''), table_name TEXT NOT NULL UNIQUE CHECK(table_name != ''), settings TEXT NOT NULL CHECK(settings != '')) STRICT`
+	boxesTable = `CREATE TABLE "boxes_514c98f2" (_ferretdb_sjson TEXT NOT NULL CHECK(_ferretdb_sjson != '')) STRICT`
+)
+
+// A table that holds documents and is no collection is left as it is.
+func TestForeignTable(t *testing.T) {
+	data := t.TempDir()
+	file, err := openFile(filepath.Join(data, "marimba"+extension))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	for _, step := range []string{notes, boxesTable, `INSERT INTO boxes_514c98f2 VALUES ('{}')`} {
+		if _, err := file.Exec(step); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := run(t.Context(), "127.0.0.1:0", data); err == nil || !strings.Contains(err.Error(), "boxes_514c98f2") {
+		t.Errorf("error %v", err)
+	}
+	var left int
+	if err := file.QueryRow("SELECT count(*) FROM boxes_514c98f2").Scan(&left); err != nil || left != 1 {
+		t.Errorf("%d documents, error %v", left, err)
 	}
 }
 
