@@ -59,7 +59,7 @@ func (s *votes) cast(ctx context.Context, in *marimbav1.Vote) (*marimbav1.Receip
 		telemetry.Unavailable(publish.CauseOf(ctx, err))
 		return nil, unavailable(ctx, err, one[0].ID)
 	}
-	return s.receipt(contest, receipts[0], &one[0]), nil
+	return s.receipt(new(answer), contest, receipts[0], &one[0]), nil
 }
 
 // CastMany takes up to maxMany votes. Votes of one contest are cast together;
@@ -72,10 +72,10 @@ func (s *votes) CastMany(ctx context.Context, in *marimbav1.CastManyRequest) (*m
 	}
 	out := &marimbav1.CastManyReply{Results: make([]*marimbav1.CastResult, len(in.GetVotes()))}
 	admitted := map[string]*batch{}
-	told := 0
+	told, reading := 0, new(events.Reading)
 	for i, one := range in.GetVotes() {
 		ballot := ballot(one)
-		contest, v, no := s.desk.Admit(new(events.Reading), ballot)
+		contest, v, no := s.desk.Admit(reading, ballot)
 		if no != nil {
 			tellRefused(ballot, no)
 			why := bare(no)
@@ -89,6 +89,9 @@ func (s *votes) CastMany(ctx context.Context, in *marimbav1.CastManyRequest) (*m
 		b := admitted[contest]
 		if b == nil {
 			b = new(batch)
+			if len(admitted) == 0 { // nearly always all are of one contest
+				b.votes, b.at = make([]events.Vote, 0, len(out.Results)-i), make([]int, 0, len(out.Results)-i)
+			}
 			admitted[contest] = b
 		}
 		b.votes = append(b.votes, v)
@@ -119,13 +122,17 @@ func (s *votes) castBatch(ctx context.Context, contest string, b *batch, results
 	receipts, err := s.caster.Cast(ctx, contest, events.ByGRPC, b.votes)
 	if err != nil {
 		telemetry.Unavailable(publish.CauseOf(ctx, err))
-	}
-	for i, at := range b.at {
-		if err != nil {
+		for i, at := range b.at {
 			results[at] = refused(unavailable(ctx, err, b.votes[i].ID))
-			continue
 		}
-		results[at] = accepted(s.receipt(contest, receipts[i], &b.votes[i]))
+		return
+	}
+	answers := make([]answer, len(b.at))
+	for i, at := range b.at {
+		to := &answers[i]
+		to.outcome.Receipt = s.receipt(to, contest, receipts[i], &b.votes[i])
+		to.result.Outcome = &to.outcome
+		results[at] = &to.result
 	}
 }
 
@@ -145,14 +152,26 @@ func ballot(in *marimbav1.Vote) events.Ballot {
 	return b
 }
 
+// answer is what the answer for a vote is made of, in a call of its own or of many, in
+// one piece of memory.
+type answer struct {
+	receipt    marimbav1.Receipt
+	at         timestamppb.Timestamp
+	secret     seal.Secret
+	commitment seal.Hash
+	outcome    marimbav1.CastResult_Receipt
+	result     marimbav1.CastResult
+}
+
 // receipt is the answer for a vote that was cast, with what its voter needs to show
 // that it is in the public log.
-func (s *votes) receipt(contest string, r publish.Receipt, v *events.Vote) *marimbav1.Receipt {
-	secret, commitment := s.secrets.Commit(contest, events.ByGRPC, r.Receipt, v)
-	return &marimbav1.Receipt{
-		Id: r.ID, Status: "accepted", Contest: contest, Receipt: r.Receipt,
-		ReceivedAt: timestamppb.New(r.At), Secret: secret[:], Commitment: commitment[:],
-	}
+func (s *votes) receipt(in *answer, contest string, r publish.Receipt, v *events.Vote) *marimbav1.Receipt {
+	in.secret, in.commitment = s.secrets.Commit(contest, events.ByGRPC, r.Receipt, v)
+	in.at.Seconds, in.at.Nanos = r.At.Unix(), int32(r.At.Nanosecond())
+	to := &in.receipt
+	to.Id, to.Status, to.Contest, to.Receipt = r.ID, "accepted", contest, r.Receipt
+	to.ReceivedAt, to.Secret, to.Commitment = &in.at, in.secret[:], in.commitment[:]
+	return to
 }
 
 func accepted(r *marimbav1.Receipt) *marimbav1.CastResult {
