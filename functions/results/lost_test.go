@@ -5,9 +5,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/alicebob/miniredis/v2"
-
-	"marimba/config"
 	"marimba/events"
 	"marimba/functions/internal/counts"
 	"marimba/functions/internal/journal"
@@ -59,12 +56,7 @@ func TestLookAtLostCounts(t *testing.T) {
 
 // Counts that Redis lost after the last vote come back when somebody looks.
 func TestLostCountsComeBack(t *testing.T) {
-	server := miniredis.RunT(t)
-	store, err := counts.Open(config.Redis{URL: "redis://" + server.Addr()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = store.Close(context.Background()) })
+	store, server := embedded(t)
 	ctx, log, c := t.Context(), journaltest.New(), twoContests[1]
 	mender := mend.New(store, log)
 	if _, _, err := mender.Mend(ctx, c); err != nil {

@@ -17,15 +17,22 @@ import (
 	"marimba/functions/internal/counts/countstest"
 )
 
-// Votes that were counted in Redis are shown as they were counted: on the board,
-// in the history, in the balance, among the newest, and by their id.
-func TestResultsOfRealCounts(t *testing.T) {
+// embedded returns counts in a Redis of the test's own.
+func embedded(t *testing.T) (*counts.Store, *miniredis.Miniredis) {
+	t.Helper()
 	server := miniredis.RunT(t)
 	store, err := counts.Open(config.Redis{URL: "redis://" + server.Addr()})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = store.Close(context.Background()) })
+	return store, server
+}
+
+// Votes that were counted in Redis are shown as they were counted: on the board,
+// in the history, in the balance, among the newest, and by their id.
+func TestResultsOfRealCounts(t *testing.T) {
+	store, _ := embedded(t)
 	contests, err := config.Contests{}.Load()
 	if err != nil {
 		t.Fatal(err)

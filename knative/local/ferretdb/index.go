@@ -64,14 +64,20 @@ func (x *indexer) run(ctx context.Context) {
 
 // index indexes the collections of all databases that have no index yet.
 func (x *indexer) index(ctx context.Context) error {
-	files, err := filepath.Glob(filepath.Join(x.folder, "*"+extension))
+	return eachDatabase(x.folder, func(file string) error { return x.indexFile(ctx, file) })
+}
+
+// eachDatabase does something with the file of each database of a folder, and returns
+// what went wrong with any.
+func eachDatabase(folder string, do func(file string) error) error {
+	files, err := filepath.Glob(filepath.Join(folder, "*"+extension))
 	if err != nil {
 		return err
 	}
 	var faults []error
 	for _, file := range files {
-		if err := x.indexFile(ctx, file); err != nil {
-			faults = append(faults, fmt.Errorf("index %s: %w", filepath.Base(file), err))
+		if err := do(file); err != nil {
+			faults = append(faults, fmt.Errorf("%s: %w", filepath.Base(file), err))
 		}
 	}
 	return errors.Join(faults...)
@@ -99,7 +105,7 @@ func (x *indexer) indexFile(ctx context.Context, file string) error {
 		return err
 	}
 	for _, table := range tables {
-		if _, err := one.db.ExecContext(ctx, fmt.Sprintf("CREATE INDEX IF NOT EXISTS %s ON %s (%s)", quoted(indexOf(table)), quoted(table), byID)); err != nil {
+		if _, err := one.db.ExecContext(ctx, fmt.Sprintf("CREATE INDEX IF NOT EXISTS %s ON %s (%s)", quoted(table+suffix), quoted(table), byID)); err != nil {
 			return err
 		}
 	}
@@ -121,20 +127,11 @@ func openFile(file string) (*sql.DB, error) {
 
 // unindexed returns the tables of collections without the index.
 func (i *indexed) unindexed(ctx context.Context) ([]string, error) {
-	var there bool
-	err := i.db.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = '_ferretdb_collections')`).Scan(&there)
-	if err != nil || !there {
-		return nil, err
-	}
-	return column(ctx, i.db, `
-		SELECT c.table_name FROM _ferretdb_collections c JOIN sqlite_master t ON t.type = 'table' AND t.name = c.table_name
-		WHERE NOT EXISTS (SELECT 1 FROM sqlite_master i WHERE i.type = 'index' AND i.tbl_name = c.table_name AND i.name = c.table_name || ?)`, suffix)
+	return column(ctx, i.db, collections+` AND NOT EXISTS (SELECT 1 FROM sqlite_master i WHERE i.type = 'index' AND i.name = t.name || ?)`, suffix)
 }
 
 // suffix tells our index of a table from FerretDB's.
 const suffix = "_marimba_by_id"
-
-func indexOf(table string) string { return table + suffix }
 
 // quoted is a name as SQL has it.
 func quoted(name string) string { return `"` + strings.ReplaceAll(name, `"`, `""`) + `"` }

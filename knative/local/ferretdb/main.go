@@ -45,12 +45,12 @@ func run(ctx context.Context, listen, data string) error {
 		return fmt.Errorf("make data folder: %w", err)
 	}
 	if err := finish(ctx, data); err != nil {
-		return err
+		return fmt.Errorf("finish what was left: %w", err)
 	}
 	indexer := newIndexer(data)
 	defer indexer.close()
 	if err := indexer.index(ctx); err != nil { // of what an earlier one left without
-		return fmt.Errorf("index %s: %w", data, err)
+		return fmt.Errorf("index: %w", err)
 	}
 	db, err := ferretdb.New(&ferretdb.Config{
 		Listener:  ferretdb.ListenerConfig{TCP: listen},

@@ -6,7 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
+	"slices"
 )
 
 // FerretDB makes a database, and a collection in it, in several steps that are not one
@@ -14,22 +14,17 @@ import (
 // collection any more, or has one that takes an _id twice. What is here brings such a
 // folder in order before FerretDB opens it.
 
-// metadata is the table in which FerretDB notes its collections: the first that it makes.
-const metadata = "_ferretdb_collections"
+// metadata is the table in which FerretDB notes its collections: the first that it
+// makes. collections finds all others, which are of one collection each.
+const (
+	metadata    = "_ferretdb_collections"
+	collections = `SELECT name FROM sqlite_master t WHERE type = 'table' AND name <> '` + metadata + `' AND name NOT LIKE 'sqlite\_%' ESCAPE '\'`
+)
 
 // finish brings the databases of a folder in order that a process did not come to the
 // end of making. It removes nothing that holds a document.
 func finish(ctx context.Context, folder string) error {
-	files, err := filepath.Glob(filepath.Join(folder, "*"+extension))
-	if err != nil {
-		return err
-	}
-	for _, file := range files {
-		if err := finishFile(ctx, file); err != nil {
-			return fmt.Errorf("finish %s: %w", filepath.Base(file), err)
-		}
-	}
-	return nil
+	return eachDatabase(folder, func(file string) error { return finishFile(ctx, file) })
 }
 
 func finishFile(ctx context.Context, file string) error {
@@ -51,39 +46,54 @@ func finishFile(ctx context.Context, file string) error {
 	return errors.Join(faults...)
 }
 
-// finishTables brings the collections of a database in order. empty says that it holds
-// no table at all.
+// finishTables brings the collections of a database in order. empty says that nothing
+// was made in it.
 func finishTables(ctx context.Context, db *sql.DB) (empty bool, err error) {
-	tables, err := column(ctx, db, `SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite\_%' ESCAPE '\'`)
-	if err != nil || len(tables) == 0 {
+	made, err := column(ctx, db, "SELECT name FROM sqlite_master LIMIT 1")
+	if err != nil || len(made) == 0 {
 		return err == nil, err
 	}
 	noted, err := column(ctx, db, "SELECT table_name FROM "+metadata)
 	if err != nil {
 		return false, err
 	}
-	known := map[string]bool{metadata: true}
-	for _, table := range noted {
-		known[table] = true
+	tables, err := column(ctx, db, collections)
+	if err != nil {
+		return false, err
 	}
 	for _, table := range tables {
-		step := "DROP TABLE " + quoted(table) // of a collection that was not noted, and so never had a document
-		if known[table] {
-			if table == metadata {
-				continue
-			}
-			step = fmt.Sprintf("CREATE UNIQUE INDEX IF NOT EXISTS %s ON %s (%s)", quoted(table+uniqueID), quoted(table), byID)
-		} else if documents, err := column(ctx, db, "SELECT 'one' FROM "+quoted(table)+" LIMIT 1"); err != nil || len(documents) > 0 {
-			return false, errors.Join(err, fmt.Errorf("table %s holds documents and is no collection", table))
+		finish := dropEmpty
+		if slices.Contains(noted, table) {
+			finish = indexOnce
 		}
-		if _, err := db.ExecContext(ctx, step); err != nil {
+		if err := finish(ctx, db, table); err != nil {
 			return false, fmt.Errorf("table %s: %w", table, err)
 		}
 	}
 	return false, nil
 }
 
-// uniqueID ends the name of FerretDB's own index of _id, by which each is there once.
+// dropEmpty drops the table of a collection that was not noted, and so never had a
+// document.
+func dropEmpty(ctx context.Context, db *sql.DB, table string) error {
+	documents, err := column(ctx, db, "SELECT 'one' FROM "+quoted(table)+" LIMIT 1")
+	if err != nil {
+		return err
+	}
+	if len(documents) > 0 {
+		return errors.New("it holds documents and is no collection")
+	}
+	_, err = db.ExecContext(ctx, "DROP TABLE "+quoted(table))
+	return err
+}
+
+// indexOnce makes the index by which each _id is there once, if it is missing.
+func indexOnce(ctx context.Context, db *sql.DB, table string) error {
+	_, err := db.ExecContext(ctx, fmt.Sprintf("CREATE UNIQUE INDEX IF NOT EXISTS %s ON %s (%s)", quoted(table+uniqueID), quoted(table), byID))
+	return err
+}
+
+// uniqueID ends the name of FerretDB's own index of _id.
 const uniqueID = "__id_"
 
 // column returns the first column of what a query finds.
